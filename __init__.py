@@ -1,0 +1,28 @@
+"""secateur prunes neural networks for the hardware they must run on."""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cluster.launch import launch
+    from .cluster.run import Run, open_run
+    from .methods.exported import load
+
+__version__ = version("secateur")
+__all__ = ["Run", "__version__", "launch", "load", "open_run"]
+
+_HOMES = {
+    "Run": "cluster.run",
+    "launch": "cluster.launch",
+    "load": "methods.exported",
+    "open_run": "cluster.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import secateur` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'secateur' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

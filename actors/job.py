@@ -1,0 +1,56 @@
+"""Jobs and answers: what is handed to a worker and what comes back."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..search.candidate import Estimate
+
+Quantity = Literal["error", "latency_ms", "final_error"]
+Role = Literal["evaluator", "profiler"]
+
+ROLES: dict[Quantity, Role] = {
+    "error": "evaluator",
+    "final_error": "evaluator",
+    "latency_ms": "profiler",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Measure one quantity of one candidate."""
+
+    number: int
+    widths: tuple[int, ...]
+    quantity: Quantity
+
+    @property
+    def role(self) -> Role:
+        """Which kind of worker can do it."""
+        return ROLES[self.quantity]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A measured quantity, or why it could not be measured; which worker took how long."""
+
+    number: int
+    quantity: Quantity
+    result: Estimate | str
+    worker: str
+    seconds: float
+    attempt: int = 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether the result is a reason instead of a number."""
+        return isinstance(self.result, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One attempt at a job: who holds it, and the moment (monotonic seconds) it is lost."""
+
+    job: Job
+    worker: str
+    attempt: int
+    deadline: float

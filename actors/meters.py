@@ -1,0 +1,64 @@
+"""Meters: what evaluators and profilers load in their own process."""
+
+from dataclasses import dataclass
+
+from ..methods.accuracy import AccuracyMeter
+from ..methods.datasets import Images
+from ..methods.latency import LatencyMeter, Protocol
+from ..methods.onnx_graph import OnnxTemplate
+from ..methods.prunable import Prunable
+from ..search.candidate import Estimate
+from .job import Job
+from .worker import Measure
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyPayload:
+    """Everything an evaluator needs."""
+
+    prunable: Prunable
+    recalibration: Images
+    search: Images
+    final: Images
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyPayload:
+    """Everything a profiler needs; `reference_ms` is known once the run has measured it."""
+
+    prunable: Prunable
+    dense_onnx: bytes
+    protocol: Protocol
+    reference_ms: Estimate | None
+
+
+def load_accuracy(payload: AccuracyPayload) -> Measure:
+    """Build the dense network and hold the images ready."""
+    meter = AccuracyMeter(
+        payload.prunable.pruner(threads=payload.threads),
+        payload.prunable.normalisation,
+        recalibration=payload.recalibration,
+        splits={"error": payload.search, "final_error": payload.final},
+    )
+    return lambda job: meter(job.widths, job.quantity)
+
+
+def load_latency(payload: LatencyPayload) -> Measure:
+    """Open the dense network as the reference; measure it once if the run has not yet."""
+    pruner = payload.prunable.pruner()
+    template = OnnxTemplate(payload.dense_onnx)
+    meter = LatencyMeter(
+        template.fill(pruner.state),
+        payload.prunable.shape,
+        payload.protocol,
+        reference_ms=payload.reference_ms,
+    )
+    dense = tuple(group.width for group in pruner.plan.groups)
+
+    def measure(job: Job) -> Estimate:
+        if job.widths == dense:
+            return meter.reference_ms
+        return meter(template.fill(pruner.sliced_state(job.widths)))
+
+    return measure

@@ -1,0 +1,1 @@
+"""cluster: the outside - configuration, launching, journal, resuming, reports, command line."""

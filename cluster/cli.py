@@ -1,0 +1,249 @@
+"""Command line: `secateur search`, `resume`, `status`, `front`, `report`, `evaluate`, `export`."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+INTERRUPTED = 130
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="A run is a folder. Whatever stops it, `secateur resume RUN` goes on where it was.",
+)
+@click.version_option(package_name="secateur")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Prune neural networks for the hardware they must run on.
+
+    Searches for the Pareto front of error, measured latency and memory, and exports the networks
+    on it as ONNX and safetensors.
+    """
+
+
+def _run_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.argument("run", type=click.Path(path_type=Path))(function)
+
+
+def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(
+        function
+    )
+
+
+@cli.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
+@click.option("--evaluations", type=int, help="Budget: candidates to measure.")
+@click.option("--evaluators", type=int, help="Processes that measure accuracy.")
+@click.option("--seed", type=int, help="Seed of every random choice.")
+@click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
+@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key.")
+def search(
+    config: Path | None,
+    run: Path | None,
+    evaluations: int | None,
+    evaluators: int | None,
+    seed: int | None,
+    data_root: str | None,
+    sets: tuple[str, ...],
+) -> None:
+    """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
+    from .config import parse_override, read_config
+    from .launch import launch
+    from .progress import watching
+
+    given = {
+        "search.evaluations": evaluations,
+        "workers.evaluators": evaluators,
+        "search.seed": seed,
+        "data.root": data_root,
+    }
+    overrides = dict(parse_override(text) for text in sets)
+    overrides |= {key: value for key, value in given.items() if value is not None}
+    checked = read_config(config, overrides)
+    console = Console(stderr=True)
+    with watching(console, checked.objectives) as watcher:
+        finished = launch(checked, run, watcher=watcher)
+    _print_front(finished)
+    _print_files(finished)
+
+
+@cli.command()
+@_run_argument
+def resume(run: Path) -> None:
+    """Go on with RUN after any stop, a kill or a power cut included."""
+    from .launch import resume as go_on
+    from .progress import watching
+    from .run import open_run
+
+    opened = open_run(run)
+    if opened.state == "complete":
+        click.echo(f"{run} is complete: nothing to resume")
+        return
+    with watching(Console(stderr=True), opened.config.objectives) as watcher:
+        finished = go_on(run, watcher=watcher)
+    _print_front(finished)
+    _print_files(finished)
+
+
+@cli.command()
+@_run_argument
+@_json_option
+def status(run: Path, as_json: bool) -> None:
+    """Tell how far RUN is."""
+    from .run import open_run
+
+    values = open_run(run).status()
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    for name, value in values.items():
+        shown = f"{value:.4f}" if isinstance(value, float) else value
+        click.echo(f"{name:<13} {shown}")
+
+
+@cli.command()
+@_run_argument
+@_json_option
+def front(run: Path, as_json: bool) -> None:
+    """Print the Pareto front of RUN, from the fastest network to the slowest."""
+    from .run import open_run
+
+    opened = open_run(run)
+    if as_json:
+        click.echo(json.dumps(opened.front()))
+    else:
+        _print_front(opened)
+
+
+@cli.command()
+@_run_argument
+def report(run: Path) -> None:
+    """Write report.html and front.png into RUN."""
+    from .report import write_report
+    from .run import open_run
+
+    for path in write_report(open_run(run).results(), run):
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--data", required=True, help="A data set: cifar10, digits or an import path.")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the data.")
+@click.option("--split", type=click.Choice(["search", "final"]), default="final", show_default=True)
+@_json_option
+def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_json: bool) -> None:
+    """Measure the accuracy of the exported network in DIRECTORY, by PyTorch and by ONNX Runtime."""
+    from ..methods.evaluation import evaluate as measure
+
+    values = measure(directory, data=data, root=data_root, split=split)
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    click.echo(f"{values['images']} images of {data}, {split} split")
+    click.echo(f"PyTorch       {100 * values['accuracy_torch']:.2f} %")
+    click.echo(f"ONNX Runtime  {100 * values['accuracy_onnx']:.2f} %")
+
+
+@cli.command()
+@_run_argument
+@click.option(
+    "--pick", "choice", required=True, help="knee, fastest, most-accurate or an id of the front."
+)
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path))
+def export(run: Path, choice: str, target: Path) -> None:
+    """Write a network of RUN as model.onnx, model.safetensors and model.json."""
+    from .export import export_member, pick
+    from .run import open_run
+    from .workpiece import open_workpiece
+
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise click.UsageError(f"--to must be a new or an empty folder, {target} is not")
+    opened = open_run(run)
+    member = pick(opened.results(), choice)
+    workpiece = open_workpiece(opened.config, opened.path, lambda _: None)
+    card = export_member(workpiece, member, target)
+    proof = card["certificate"]
+    click.echo(
+        f"network {member.id} in {target}: PyTorch and ONNX Runtime agree within "
+        f"{proof['torch_vs_onnx']:.1e} on {proof['images']} images"
+    )
+
+
+def _print_front(run: Any) -> None:
+    from .quantity import Quantity, quantities
+
+    results = run.results()
+    dense, shown = results.dense, quantities(results)
+    macs, params = (Quantity.of(name, getattr(dense, name)) for name in ("macs", "params"))
+    table = Table(title=f"Pareto front of {run.path}: {len(results.front)} networks")
+    table.add_column("id", justify="right")
+    for quantity in shown:
+        table.add_column(quantity.title, justify="right")
+    table.add_column("Final error (%)", justify="right")
+    for quantity in (macs, params):
+        if quantity.name not in [one.name for one in shown]:
+            table.add_column(quantity.title, justify="right")
+    table.add_column("Origin")
+    picks = {number: name for name, number in results.picks.items()}
+    for member in (dense, *(m for m in results.front if m.id != dense.id)):
+        cells = [str(member.id)]
+        for quantity in shown:
+            value = member.objectives[quantity.name].value
+            than = dense.objectives[quantity.name].value
+            versus = f" ({quantity.versus(value, than)})" if quantity.relative else ""
+            cells.append(quantity.text(value) + versus)
+        cells.append(shown[0].text(member.final_error.value) if member.final_error else "")
+        for quantity in (macs, params):
+            if quantity.name not in [one.name for one in shown]:
+                cells.append(quantity.text(getattr(member, quantity.name)))
+        table.add_row(*cells, picks.get(member.id, member.origin))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def _print_files(run: Any) -> None:
+    click.echo(f"report    {run.path / 'report.html'}")
+    click.echo(f"picture   {run.path / 'front.png'}")
+    for folder in sorted((run.path / "exports").iterdir()):
+        click.echo(f"network   {folder}")
+
+
+def main() -> None:
+    """Run the command line: errors are one line, 2 for the caller's, 1 for the run's."""
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        cli.main(arguments, prog_name="secateur", standalone_mode=False)
+    except click.ClickException as error:
+        if debug:
+            raise
+        _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("stopped; go on with: secateur resume RUN", INTERRUPTED)
+    except ValueError as error:
+        if debug:
+            raise
+        _fail(str(error), 2)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(str(error) or type(error).__name__, 1)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"secateur: {' '.join(message.split())}", err=True)
+    sys.stderr.flush()
+    os._exit(code) if code == INTERRUPTED else sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Configuration: what a run does, checked before anything starts."""
+
+import difflib
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong: the message names the key, what was expected and what came."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Training(_Section):
+    """How a network that comes without weights is trained first."""
+
+    epochs: Annotated[int, Field(ge=1)] = 25
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Network(_Section):
+    """The dense network: a factory by import path, and its weights or how to train them."""
+
+    factory: str = "secateur.methods.networks:digits_resnet"
+    arguments: dict[str, Any] = {}
+    weights: str | None = None
+    training: Training = Training()
+
+
+class Data(_Section):
+    """The data set by name or import path, and how many training images recalibrate BatchNorm."""
+
+    name: str = "digits"
+    root: str | None = None
+    recalibration_images: Annotated[int, Field(ge=1)] = 1000
+
+
+class Pruning(_Section):
+    """Which channels may go: the criterion, the grid of widths, the layers left alone."""
+
+    criterion: Literal["l2"] = "l2"
+    round_to: Annotated[int, Field(ge=1)] = 4
+    minimum: Annotated[int, Field(ge=1)] = 4
+    ignore: list[str] = []
+
+
+class Latency(_Section):
+    """How latency is measured in ONNX Runtime."""
+
+    threads: Annotated[int, Field(ge=1)] = 1
+    batch: Annotated[int, Field(ge=1)] = 1
+    seconds: Annotated[float, Field(gt=0)] = 0.6
+
+
+class Hamp(_Section):
+    """HAMP's own settings."""
+
+    local_search: Annotated[float, Field(ge=0, le=1)] = 0.5
+    trust: Annotated[float, Field(ge=-1, le=1)] = 0.3
+
+
+class Search(_Section):
+    """The algorithm and its budget."""
+
+    algorithm: Literal["hamp", "nsga2", "random"] = "hamp"
+    evaluations: Annotated[int, Field(ge=1)] = 200
+    population: Annotated[int, Field(ge=2)] = 20
+    window: Annotated[int, Field(ge=1)] = 6
+    seed: Annotated[int, Field(ge=0)] = 0
+    hamp: Hamp = Hamp()
+
+
+class Workers(_Section):
+    """Who measures: `evaluators: auto` takes every core that the profiler leaves."""
+
+    evaluators: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    threads: Annotated[int, Field(ge=1)] = 1
+    lease_seconds: Annotated[float, Field(gt=0)] = 600.0
+
+
+class Config(_Section):
+    """A whole run. An empty file is the demo: scikit-learn's digits."""
+
+    name: str = "digits"
+    network: Network = Network()
+    data: Data = Data()
+    pruning: Pruning = Pruning()
+    objectives: list[ObjectiveName] = ["error", "latency_ms", "memory_bytes"]
+    latency: Latency = Latency()
+    search: Search = Search()
+    workers: Workers = Workers()
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives_make_a_front(cls, names: list[ObjectiveName]) -> list[ObjectiveName]:
+        if "error" not in names or len(names) < 2 or len(set(names)) != len(names):
+            raise ValueError("must hold error and at least one other objective, each once")
+        return ["error", *(name for name in names if name != "error")]
+
+    @model_validator(mode="after")
+    def _name_is_a_folder(self) -> "Config":
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"name must do as the name of a folder, got {self.name!r}")
+        return self
+
+    def as_yaml(self) -> str:
+        """The configuration as a file that gives the same one back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def read_config(path: Path | None, overrides: dict[str, Any]) -> Config:
+    """Read a YAML file (None: the demo) and put `key.path: value` overrides over it."""
+    values = _read_yaml(path) if path else {}
+    for key, value in overrides.items():
+        _put(values, key, value)
+    return check_config(values, source=str(path or "the embedded configuration"))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split `key.path=value`; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ConfigError(f"--set expects key.path=value, got {text!r}")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {key}: {value!r} is no YAML value") from error
+
+
+def check_config(values: dict[str, Any], *, source: str) -> Config:
+    """Check plain values; every problem is named with its path, the first one in the error."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(entry) for entry in error.errors()]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ConfigError(f"{source}: {problems[0]}{more}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text file"
+        raise ConfigError(f"cannot read the configuration {path}: {reason}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or "bad syntax"
+        raise ConfigError(f"{path} is no YAML{where}: {what}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, got {type(values).__name__}")
+    return values
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{key}: {section} holds a value, not keys")
+    values[last] = value
+
+
+def _problem(entry: Any) -> str:
+    path = [str(part) for part in entry["loc"]]
+    where = ".".join(path) or "the file"
+    if entry["type"] == "extra_forbidden":
+        valid = _keys_at(path[:-1])
+        near = difflib.get_close_matches(path[-1], valid, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(valid)}"
+        return f"unknown key {where}: {hint}"
+    message = entry["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "should be")
+    return f"{where}: {message}" + (
+        "" if entry["type"] == "value_error" else f", got {entry['input']!r}"
+    )
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    section: type[BaseModel] = Config
+    for key in path:
+        annotation = section.model_fields[key].annotation
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            break
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        section = annotation
+    return list(section.model_fields)

@@ -1,0 +1,124 @@
+"""Coordinator: the loop between search, journal and workers. Journal first, then act."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..actors.dispatcher import Dispatcher
+from ..actors.job import ROLES, Answer, Job, Quantity
+from ..methods.cost import Cost
+from ..search.algorithm import Search
+from ..search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
+from .journal import Journal
+
+
+class RunFailed(RuntimeError):
+    """The run cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the loop tells whoever watches: one more outcome, and how many there are now."""
+
+    answered: int
+    budget: int
+    outcome: Outcome
+
+
+class Coordinator:
+    """Drives a search to its budget, from wherever the journal says it stands."""
+
+    def __init__(
+        self,
+        search: Search,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        *,
+        objectives: Sequence[str],
+        cost: Callable[[Sequence[int]], Cost],
+        budget: int,
+        watch: Callable[[Progress], None] = lambda _: None,
+    ) -> None:
+        self._search = search
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._objectives = tuple(objectives)
+        self._measured: list[Quantity] = [q for q in ROLES if q in objectives]
+        self._cost = cost
+        self._budget = budget
+        self._watch = watch
+        self._asked: dict[int, tuple[Candidate, Cost]] = {}
+        self._parts: dict[int, dict[str, Answer]] = {}
+        self._told = 0
+
+    def run(self) -> None:
+        """Ask, submit, journal and tell until the budget is spent or the space is exhausted."""
+        self._replay()
+        while self._told < self._budget:
+            self._ask()
+            if self._told == len(self._asked):
+                return  # nothing in flight and nothing to ask: every genome was evaluated
+            answer = self._dispatcher.next_answer()
+            self._journal.answered(answer)
+            self._take(answer)
+
+    def _replay(self) -> None:
+        """Recall what was asked, tell what was answered, hand out again what is missing."""
+        for candidate, cost in self._journal.candidates():
+            self._search.recall(candidate)
+            self._asked[candidate.number] = (candidate, cost)
+        answers = self._journal.answers()
+        for number in self._asked:
+            self._parts[number] = {}
+            for quantity in self._measured:
+                if quantity in (known := answers.get(number, {})):
+                    self._take(known[quantity])
+        for number, known in self._parts.items():
+            self._submit(self._asked[number][0], known)
+
+    def _ask(self) -> None:
+        while len(self._asked) < self._budget:
+            candidate = self._search.ask()
+            if candidate is None:
+                return
+            cost = self._cost(candidate.widths)
+            self._journal.asked(candidate, cost)
+            self._asked[candidate.number] = (candidate, cost)
+            self._parts[candidate.number] = {}
+            self._submit(candidate, {})
+
+    def _submit(self, candidate: Candidate, known: dict[str, Answer]) -> None:
+        """Hand out what is not known yet."""
+        for quantity in self._measured:
+            if quantity not in known:
+                self._dispatcher.submit(Job(candidate.number, candidate.widths, quantity))
+
+    def _take(self, answer: Answer) -> None:
+        """Put a candidate's answers together; when all are there, tell the search."""
+        parts = self._parts[answer.number]
+        parts[answer.quantity] = answer
+        if len(parts) < len(self._measured):
+            return
+        del self._parts[answer.number]
+        candidate, cost = self._asked[answer.number]
+        outcome = outcome_of(candidate, cost, parts, self._objectives)
+        if candidate.origin == "dense" and isinstance(outcome, Failure):
+            raise RunFailed(f"the dense network cannot be measured: {outcome.reason}")
+        self._search.tell(outcome)
+        self._told += 1
+        self._watch(Progress(self._told, self._budget, outcome))
+
+
+def outcome_of(
+    candidate: Candidate, cost: Cost, answers: dict[str, Answer], objectives: Sequence[str]
+) -> Outcome:
+    """Combine measured and counted objectives, in order; one failed answer fails the candidate."""
+    estimates = []
+    for name in objectives:
+        if name not in ROLES:
+            estimates.append(Estimate.exact(getattr(cost, name)))
+            continue
+        result = answers[name].result
+        if isinstance(result, str):
+            return Failure(candidate, f"{name}: {result}")
+        estimates.append(result)
+    return Evaluation(candidate, tuple(estimates))

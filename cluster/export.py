@@ -1,0 +1,61 @@
+"""Export: a chosen network of a run as ONNX, safetensors and JSON, with its certificate."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..methods.accuracy import AccuracyMeter
+from ..methods.certificate import certify
+from ..methods.exported import save
+from ..methods.weights import state_of
+from .coordinator import RunFailed
+from .results import Member, Results
+from .workpiece import Workpiece
+
+CERTIFIED_IMAGES = 64
+
+
+def pick(results: Results, name: str) -> Member:
+    """Find a member by id, or by one of the names fastest, knee, most-accurate."""
+    by_id = {member.id: member for member in results.members}
+    if name in results.picks:
+        return by_id[results.picks[name]]
+    if name.isdecimal() and int(name) in by_id:
+        return by_id[int(name)]
+    raise ValueError(
+        f"--pick must be {', '.join(results.picks)} or the id of an evaluated network "
+        f"(0 to {results.members[-1].id}), got {name!r}"
+    )
+
+
+def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict[str, Any]:
+    """Cut and recalibrate the network anew, certify it, and write it; return its card."""
+    config, prunable, dataset = workpiece.config, workpiece.prunable, workpiece.dataset
+    meter = AccuracyMeter(
+        workpiece.pruner,
+        prunable.normalisation,
+        recalibration=dataset.train[: config.data.recalibration_images],
+        splits={},
+    )
+    network = meter.network(member.widths)
+    model = workpiece.template.fill(state_of(network))
+    inputs = prunable.normalisation(dataset.search[:CERTIFIED_IMAGES])
+    certificate = certify(workpiece.pruner, member.widths, network, model, inputs)
+    if not certificate.holds:
+        raise RunFailed(
+            f"network {member.id} is not exported: its ONNX graph differs from PyTorch by "
+            f"{certificate.torch_vs_onnx:.1e}, the sliced network from the masked one by "
+            f"{certificate.masked_vs_sliced:.1e} (allowed {certificate.tolerance:.0e})"
+        )
+    card = {
+        "run": config.name,
+        **member.as_json(),
+        "groups": [group.name for group in prunable.plan.groups],
+        "factory": prunable.factory,
+        "arguments": prunable.arguments,
+        "normalisation": asdict(prunable.normalisation),
+        "input": list(prunable.shape),
+        "certificate": certificate.as_json(),
+    }
+    save(directory, network, model, card)
+    return card

@@ -1,0 +1,147 @@
+"""Report: a run's findings as a page that opens anywhere, and as a picture.
+
+The page holds everything it shows, plotly.js included, and forbids itself the network.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from plotly.offline import get_plotlyjs
+
+from .picture import ORIGINS, every_network, front_picture, pick_labels, stairs
+from .quantity import Quantity, duration, quantities
+from .results import Member, Results
+
+
+def write_report(results: Results, directory: Path) -> tuple[Path, Path]:
+    """Write `report.html` and `front.png` into a directory and return their paths.
+
+    Each file is replaced whole, so that a page that is being read never breaks.
+    """
+    if not results.members:
+        raise ValueError(
+            f"run {results.name!r} has no measured network yet, and a report compares with the "
+            "dense one: report again after the first evaluation"
+        )
+    page, picture = _page(results), front_picture(results)
+    directory.mkdir(parents=True, exist_ok=True)
+    return (
+        _replace(directory / "report.html", page.encode()),
+        _replace(directory / "front.png", picture),
+    )
+
+
+def _page(results: Results) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    return environment.get_template("report.html").render(
+        results=results,
+        known=every_network(results),
+        rows=(results.dense, *(one for one in results.front if one.id != results.dense.id)),
+        origins=[origin for origin in ORIGINS if origin in {one.origin for one in results.members}],
+        columns=quantities(results),
+        sizes=_sizes(results),
+        labels=pick_labels(results),
+        elapsed=duration(results.elapsed_s),
+        facts=_facts(results),
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def _facts(results: Results) -> dict[str, Any]:
+    """What the page's charts are drawn from, in the units shown."""
+    error, *costs = quantities(results)
+    return {
+        "error": _axis(error),
+        "costs": [_axis(cost) for cost in costs],
+        "networks": [_network(member, results) for member in every_network(results).values()],
+        "dense": results.dense.id,
+        "front": [member.id for member in results.front],
+        "stairs": {
+            cost.name: [member.id for member in stairs(results, cost.name)] for cost in costs
+        },
+        "labels": pick_labels(results),
+        "origins": list(ORIGINS),
+        "groups": results.groups,
+        "hypervolumes": results.hypervolumes,
+        "budget": results.budget,
+        "chosen": results.picks.get("knee", results.dense.id),
+    }
+
+
+def _axis(quantity: Quantity) -> dict[str, str]:
+    return {"name": quantity.name, "title": quantity.title, "unit": quantity.unit}
+
+
+def _network(member: Member, results: Results) -> dict[str, Any]:
+    return {
+        "id": member.id,
+        "origin": member.origin,
+        "widths": member.widths,
+        "hover": _hover(member, results),
+        "estimates": {
+            one.name: [
+                one.shown(number)
+                for number in (
+                    member.objectives[one.name].value,
+                    member.objectives[one.name].low,
+                    member.objectives[one.name].high,
+                )
+            ]
+            for one in quantities(results)
+        },
+    }
+
+
+def _hover(member: Member, results: Results) -> str:
+    """All that is known of a network, as lines of the little HTML that plotly understands."""
+    dense = results.dense
+    label = pick_labels(results).get(member.id)
+    lines = [f"<b>Network {member.id}</b>" + (f" · {escape(label)}" if label else "")]
+    for quantity in quantities(results):
+        estimate = member.objectives[quantity.name]
+        line = f"{escape(quantity.label)} {quantity.text(estimate.value)} {quantity.unit}"
+        if interval := quantity.interval(estimate):
+            line += f" [{interval}]"
+        lines.append(
+            f"{line}, {quantity.versus(estimate.value, dense.objectives[quantity.name].value)}"
+        )
+    for quantity in _sizes(results):
+        value, whole = getattr(member, quantity.name), getattr(dense, quantity.name)
+        lines.append(
+            f"{quantity.label} {quantity.text(value)} {quantity.unit}, "
+            f"{quantity.versus(value, whole)}"
+        )
+    if member.final_error is not None:
+        error = quantities(results)[0]
+        lines.append(f"Final error {error.text(member.final_error.value)} %")
+    lines.append(f"Origin: {member.origin}")
+    return "<br>".join(lines)
+
+
+def _sizes(results: Results) -> tuple[Quantity, ...]:
+    """MACs and parameters, unless they are objectives and shown as such."""
+    objectives = {objective.name for objective in results.objectives}
+    counts = {"macs": results.dense.macs, "params": results.dense.params}
+    return tuple(
+        Quantity.of(name, count) for name, count in counts.items() if name not in objectives
+    )
+
+
+def _replace(path: Path, content: bytes) -> Path:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path

@@ -1,0 +1,70 @@
+"""Results: what a run has found so far, as plain values for whoever shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..search.candidate import Estimate, Origin
+from ..search.objective import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One measured network. `final_error` is its error on the final split, once looked at."""
+
+    id: int
+    objectives: Mapping[str, Estimate]
+    macs: int
+    params: int
+    widths: tuple[int, ...]
+    origin: Origin
+    final_error: Estimate | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The member as the command line prints it."""
+        entry: dict[str, Any] = {
+            "id": self.id,
+            "objectives": {name: _interval(value) for name, value in self.objectives.items()},
+            "macs": self.macs,
+            "params": self.params,
+            "widths": list(self.widths),
+            "origin": self.origin,
+        }
+        if self.final_error is not None:
+            entry["final_error"] = _interval(self.final_error)
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A run's findings: every committed network in order, and the front among them.
+
+    `hypervolumes` holds the normalised hypervolume after each committed candidate, failures
+    included; `picks` names the members to hand out (fastest, knee, most-accurate) by id.
+    """
+
+    name: str
+    state: str
+    algorithm: str
+    seed: int
+    budget: int
+    elapsed_s: float
+    objectives: tuple[Objective, ...]
+    groups: tuple[str, ...]
+    dense: Member
+    members: tuple[Member, ...]
+    front: tuple[Member, ...]
+    hypervolumes: tuple[float, ...]
+    picks: Mapping[str, int]
+    failures: int
+
+    def front_as_json(self) -> dict[str, Any]:
+        """`{front: [...], dense: {...}}`, the front from the fastest network to the slowest."""
+        return {
+            "front": [member.as_json() for member in self.front],
+            "dense": self.dense.as_json(),
+        }
+
+
+def _interval(estimate: Estimate) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

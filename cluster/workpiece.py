@@ -1,0 +1,189 @@
+"""Workpiece: what a run works on - the data, the trained dense network, its plan and its graph."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from ..methods.accuracy import Normalisation
+from ..methods.certificate import verify_plan
+from ..methods.cost_model import CostModel
+from ..methods.datasets import Dataset, load_dataset
+from ..methods.exported import build
+from ..methods.memory import MemoryModel
+from ..methods.networks import initialised
+from ..methods.onnx_graph import OnnxTemplate, export
+from ..methods.plan import Plan, trace
+from ..methods.prunable import Prunable
+from ..methods.surgery import Pruner
+from ..methods.training import train
+from ..methods.weights import assign, read_weights, state_of
+from ..search.space import LayerGroup, Space
+from .config import Config, ConfigError
+
+DENSE_WEIGHTS, DENSE_ONNX = "dense.safetensors", "dense.onnx"
+
+
+@dataclass(frozen=True)
+class Workpiece:
+    """Everything about the network that a run needs, ready to be measured."""
+
+    config: Config
+    dataset: Dataset
+    prunable: Prunable
+    dense_onnx: bytes
+
+    @cached_property
+    def pruner(self) -> Pruner:
+        """The dense network in this process, and its cuts."""
+        return self.prunable.pruner(threads=self.config.workers.threads)
+
+    @cached_property
+    def template(self) -> OnnxTemplate:
+        """The ONNX graph that candidates' tensors fill."""
+        return OnnxTemplate(self.dense_onnx)
+
+    @cached_property
+    def space(self) -> Space:
+        """The widths that the search may try."""
+        pruning = self.config.pruning
+        return Space(
+            tuple(
+                LayerGroup(
+                    group.name, group.width, min(pruning.minimum, group.width), pruning.round_to
+                )
+                for group in self.prunable.plan.groups
+            )
+        )
+
+    @cached_property
+    def cost(self) -> CostModel:
+        """Counts MACs, parameters and memory."""
+        state = self.pruner.state
+        memory = MemoryModel(self.pruner, self.template, shape=self.dataset.shape)
+        return CostModel(
+            self.prunable.plan,
+            {name: tuple(tensor.shape) for name, tensor in state.items()},
+            [name for name, _ in self.pruner.network.named_parameters()],
+            memory,
+            batch=self.config.latency.batch,
+        )
+
+
+def load_data(config: Config) -> Dataset:
+    """Load the data set of a configuration."""
+    root = Path(config.data.root).expanduser() if config.data.root else None
+    if root and not root.is_dir():
+        raise ConfigError(f"data.root: no folder at {root}; give the folder that holds the data")
+    return load_dataset(config.data.name, root)
+
+
+def load_network(config: Config, directory: Path) -> tuple[nn.Module, bool]:
+    """Build the dense network; tell whether it holds its weights or must be trained first.
+
+    Weights come from the run's own copy where there is one.
+    """
+    network = build(config.network.factory, config.network.arguments)
+    if (directory / DENSE_WEIGHTS).is_file():
+        return assign(network, read_weights(directory / DENSE_WEIGHTS)).eval(), True
+    if config.network.weights is None:
+        return initialised(network, config.network.training.seed).eval(), False
+    return assign(network, read_weights(_weights_path(config))).eval(), True
+
+
+def plan_network(config: Config, network: nn.Module, dataset: Dataset) -> Plan:
+    """Trace the network and prove on real images that its groups can be cut exactly."""
+    inputs = _normalisation(dataset)(dataset.train[:8])
+    try:
+        with torch.inference_mode():
+            network(inputs)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ConfigError(
+            f"{config.network.factory} does not take images of shape {dataset.shape}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    plan = trace(network, inputs[:1], ignore=tuple(config.pruning.ignore))
+    verify_plan(Pruner(network, plan, criterion=config.pruning.criterion), inputs)
+    return plan
+
+
+def finish_workpiece(
+    config: Config,
+    directory: Path,
+    dataset: Dataset,
+    network: nn.Module,
+    *,
+    trained: bool,
+    say: Callable[[str], None],
+) -> Workpiece:
+    """Train where that is needed, export once, and keep both with the run."""
+    torch.set_num_threads(config.workers.threads)
+    if not trained:
+        _train(config, dataset, network, say)
+    if not (directory / DENSE_WEIGHTS).is_file():
+        write_whole(directory / DENSE_WEIGHTS, save_tensors(state_of(network)))
+    if not (directory / DENSE_ONNX).is_file():
+        say("exporting the dense network to ONNX")
+        example = _normalisation(dataset)(dataset.train[:1])
+        write_whole(directory / DENSE_ONNX, export(network, example))
+    prunable = Prunable(
+        factory=config.network.factory,
+        arguments=config.network.arguments,
+        state=state_of(network),
+        plan=plan_network(config, network, dataset),
+        criterion=config.pruning.criterion,
+        normalisation=_normalisation(dataset),
+        shape=dataset.shape,
+    )
+    return Workpiece(config, dataset, prunable, (directory / DENSE_ONNX).read_bytes())
+
+
+def open_workpiece(config: Config, directory: Path, say: Callable[[str], None]) -> Workpiece:
+    """Bring back the workpiece of an existing run; what was trained is not trained again."""
+    dataset = load_data(config)
+    network, trained = load_network(config, directory)
+    return finish_workpiece(config, directory, dataset, network, trained=trained, say=say)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside and move it into place: whole, or not there."""
+    beside = path.with_name(path.name + ".partial")
+    beside.write_bytes(content)
+    os.replace(beside, path)
+
+
+def _train(
+    config: Config, dataset: Dataset, network: nn.Module, say: Callable[[str], None]
+) -> None:
+    epochs = config.network.training.epochs
+    train(
+        network,
+        _normalisation(dataset)(dataset.train).contiguous(),
+        torch.from_numpy(dataset.train.labels),
+        epochs=epochs,
+        seed=config.network.training.seed,
+        progress=lambda epoch: say(f"training the dense network, epoch {epoch} of {epochs}"),
+    )
+
+
+def _weights_path(config: Config) -> Path:
+    """Where the weights are: as given, or below the data root."""
+    given = Path(config.network.weights or "").expanduser()
+    root = Path(config.data.root).expanduser() if config.data.root else None
+    candidates = [given] if given.is_absolute() or root is None else [root / given, given]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise ConfigError(
+        f"network.weights: no file at {' or '.join(map(str, candidates))}; give the folder that "
+        "holds it by --data-root, or leave network.weights out to train the network first"
+    )
+
+
+def _normalisation(dataset: Dataset) -> Normalisation:
+    return Normalisation(dataset.mean, dataset.std)

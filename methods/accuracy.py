@@ -1,0 +1,112 @@
+"""Accuracy: BatchNorm recalibration and the top-1 error with its interval."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..search.candidate import Estimate
+from .datasets import Images
+from .surgery import Pruner
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How pixels become inputs: (pixel / 255 - mean) / std, per channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Images) -> Tensor:
+        """Return float32 inputs, shape (images, channels, height, width), channels last."""
+        pixels = torch.from_numpy(images.pixels.astype(np.float32)) / 255.0
+        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
+        return ((pixels - mean) / std).permute(0, 3, 1, 2)
+
+
+def recalibrate(network: nn.Module, inputs: Tensor, *, batch: int = 250) -> nn.Module:
+    """Estimate every BatchNorm's statistics anew on training inputs, in place.
+
+    The plain average over batches (momentum None); nothing else of the network changes mode.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(inputs), batch):
+                network(inputs[start : start + batch])
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+    return network
+
+
+def predictions(network: nn.Module, inputs: Tensor, *, batch: int = 50) -> Tensor:
+    """Return the class with the largest logit, shape (images,)."""
+    network.eval()
+    with torch.inference_mode():
+        return torch.cat(
+            [
+                network(inputs[start : start + batch]).argmax(dim=1)
+                for start in range(0, len(inputs), batch)
+            ]
+        )
+
+
+def error_estimate(wrong: int, images: int) -> Estimate:
+    """Share of wrong answers with Wilson's 95 % interval (Wilson 1927)."""
+    z = 1.959964
+    share = wrong / images
+    centre = (share + z * z / (2 * images)) / (1 + z * z / images)
+    half = z * np.sqrt(share * (1 - share) / images + (z / (2 * images)) ** 2)
+    half = half / (1 + z * z / images)
+    return Estimate(share, float(min(share, centre - half)), float(max(share, centre + half)))
+
+
+class AccuracyMeter:
+    """Measures candidates: cut, recalibrate, count the errors on a split."""
+
+    def __init__(
+        self,
+        pruner: Pruner,
+        normalisation: Normalisation,
+        *,
+        recalibration: Images,
+        splits: Mapping[str, Images],
+    ) -> None:
+        self._pruner = pruner
+        self._normalisation = normalisation
+        self._recalibration = normalisation(recalibration)
+        self._splits = splits
+        self._inputs: dict[str, Tensor] = {}
+
+    def __call__(self, widths: Sequence[int], split: str) -> Estimate:
+        """Return the top-1 error of these widths on a split.
+
+        A device without room for the network raises MemoryError.
+        """
+        try:
+            return self.error(self.network(widths), split)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise MemoryError(str(error).splitlines()[0]) from error
+            raise
+
+    def network(self, widths: Sequence[int]) -> nn.Module:
+        """Return the smaller network, its BatchNorm recalibrated."""
+        return recalibrate(self._pruner.cut(widths), self._recalibration)
+
+    def error(self, network: nn.Module, split: str) -> Estimate:
+        """Return the top-1 error of a network on a split."""
+        if split not in self._inputs:
+            self._inputs[split] = self._normalisation(self._splits[split])
+        labels = torch.from_numpy(self._splits[split].labels)
+        wrong = int((predictions(network, self._inputs[split]) != labels).sum())
+        return error_estimate(wrong, len(labels))

@@ -1,0 +1,89 @@
+"""Certificate: proof that a handed-out network computes what was measured."""
+
+import importlib.metadata
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .latency import session
+from .onnx_graph import INPUT
+from .surgery import Pruner
+
+TOLERANCE = 1e-4
+"""Largest difference of logits allowed, relative to the largest logit (at least 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Largest differences of logits on real images, relative to the largest logit (at least 1).
+
+    `masked_vs_sliced` compares the dense network with zeroed channels and the cut one, before
+    recalibration; `torch_vs_onnx` the network handed out and its ONNX graph.
+    """
+
+    masked_vs_sliced: float
+    torch_vs_onnx: float
+    images: int
+    tolerance: float
+    versions: dict[str, str]
+
+    @property
+    def holds(self) -> bool:
+        """Whether both differences are within the tolerance."""
+        return max(self.masked_vs_sliced, self.torch_vs_onnx) <= self.tolerance
+
+    def as_json(self) -> dict[str, Any]:
+        """The certificate as a JSON object."""
+        return {**asdict(self), "holds": self.holds}
+
+
+def certify(
+    pruner: Pruner, widths: tuple[int, ...], network: nn.Module, model: bytes, inputs: Tensor
+) -> Certificate:
+    """Compare the masked, the sliced and the ONNX form of a candidate on real inputs."""
+    with torch.inference_mode():
+        masked, sliced = pruner.masked(widths)(inputs), pruner.cut(widths)(inputs)
+        handed_out = network.eval()(inputs)
+    (logits,) = session(model, 1).run(None, {INPUT: np.ascontiguousarray(inputs.numpy())})
+    return Certificate(
+        masked_vs_sliced=_difference(masked, sliced),
+        torch_vs_onnx=_difference(handed_out, torch.from_numpy(logits)),
+        images=len(inputs),
+        tolerance=TOLERANCE,
+        versions={
+            name: importlib.metadata.version(name) for name in ("torch", "onnx", "onnxruntime")
+        },
+    )
+
+
+def verify_plan(pruner: Pruner, inputs: Tensor) -> None:
+    """Cut every group once and refuse a network whose groups are not what the plan says."""
+    dense = [group.width for group in pruner.plan.groups]
+    halves = tuple(max(1, width // 2) for width in dense)
+    if _cut_error(pruner, halves, inputs) <= TOLERANCE:
+        return
+    for index, group in enumerate(pruner.plan.groups):
+        alone = (*dense[:index], halves[index], *dense[index + 1 :])
+        if (error := _cut_error(pruner, alone, inputs)) > TOLERANCE:
+            raise ValueError(
+                f"the channels of {group.name} cannot be cut exactly: masked and sliced networks "
+                f"differ by {error:.1e} (allowed {TOLERANCE:.0e}); name it under pruning.ignore"
+            )
+    raise ValueError(
+        "the network cannot be cut exactly: its groups are not independent of each other"
+    )
+
+
+def _cut_error(pruner: Pruner, widths: tuple[int, ...], inputs: Tensor) -> float:
+    try:
+        with torch.inference_mode():
+            return _difference(pruner.masked(widths)(inputs), pruner.cut(widths)(inputs))
+    except RuntimeError:  # shapes that do not fit: the plan missed a reader of the channels
+        return float("inf")
+
+
+def _difference(expected: Tensor, got: Tensor) -> float:
+    return float((expected - got).abs().max() / max(1.0, float(expected.abs().max())))

@@ -1,0 +1,46 @@
+"""Evaluation: the accuracy of an exported network, by PyTorch and by ONNX Runtime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .accuracy import Normalisation, predictions
+from .datasets import Images, load_dataset
+from .exported import ONNX, load, read_card
+from .latency import session
+from .onnx_graph import INPUT
+
+BATCH = 50
+
+
+def evaluate(directory: Path, *, data: str, root: Path | None, split: str) -> dict[str, Any]:
+    """Return `accuracy_torch`, `accuracy_onnx`, `images` and the recorded error, if any."""
+    card = read_card(directory)
+    dataset = load_dataset(data, root)
+    if list(dataset.shape) != card["input"]:
+        raise ValueError(
+            f"{directory} takes images of shape {card['input']}, "
+            f"{data} has {list(dataset.shape)}: name the data it was made for"
+        )
+    images: Images = getattr(dataset, split)
+    normalisation = Normalisation(
+        tuple(card["normalisation"]["mean"]), tuple(card["normalisation"]["std"])
+    )
+    inputs = normalisation(images)
+    by_torch = predictions(load(directory), inputs, batch=BATCH).numpy()
+    model = session((directory / ONNX).read_bytes(), 1)
+    contiguous = np.ascontiguousarray(inputs.numpy())
+    by_onnx = np.concatenate(
+        [
+            model.run(None, {INPUT: contiguous[start : start + BATCH]})[0].argmax(axis=1)
+            for start in range(0, len(contiguous), BATCH)
+        ]
+    )
+    return {
+        "split": split,
+        "images": len(images),
+        "accuracy_torch": float((by_torch == images.labels).mean()),
+        "accuracy_onnx": float((by_onnx == images.labels).mean()),
+        "error_recorded": card["objectives"]["error"]["value"],
+    }

@@ -1,0 +1,88 @@
+"""Memory: what a network's ONNX graph needs, as a function of the widths.
+
+The footprint is the weights plus the largest sum of activations that are alive at one time when
+the nodes run in graph order and every result is freed after its last reader. In-place operations
+and fusions of a runtime save some of that; they are not counted.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from .onnx_graph import INPUT, OnnxTemplate
+from .surgery import Pruner
+
+FLOAT_BYTES = 4
+
+
+class MemoryModel:
+    """The footprint of any widths, from one probe of the graph for each group.
+
+    Every activation's size is linear in the widths, as only its channels change: the dense graph
+    and one graph with a single group at half width tell the slopes.
+    """
+
+    def __init__(self, pruner: Pruner, template: OnnxTemplate, *, shape: tuple[int, ...]) -> None:
+        dense = [group.width for group in pruner.plan.groups]
+        graph = onnx.load_from_string(template.fill(pruner.sliced_state(dense))).graph
+        at_dense = activation_sizes(template.fill(pruner.sliced_state(dense)), shape)
+        names = sorted(at_dense)
+        base = np.array([at_dense[name] for name in names], dtype=np.float64)
+        slopes = np.zeros((len(names), len(dense)))
+        for group, width in enumerate(dense):
+            if width == 1:
+                continue
+            probe = [*dense[:group], width // 2, *dense[group + 1 :]]
+            sizes = activation_sizes(template.fill(pruner.sliced_state(probe)), shape)
+            change = np.array([sizes[name] for name in names]) - base
+            slopes[:, group] = change / (width // 2 - width)
+        self._offset = base - slopes @ dense
+        self._slopes = slopes
+        self._alive = _lifetimes(graph, names)
+
+    def peak_activation_bytes(self, genomes: NDArray[np.int64], batch: int) -> NDArray[np.float64]:
+        """Return the peak for genomes of shape (genomes, groups), shape (genomes,)."""
+        sizes = genomes @ self._slopes.T + self._offset
+        peaks: NDArray[np.float64] = (sizes @ self._alive.T).max(axis=1)
+        return peaks * batch * FLOAT_BYTES
+
+
+def activation_sizes(model: bytes, shape: Sequence[int]) -> dict[str, int]:
+    """Elements of every float activation for one image of the shape (channels, height, width)."""
+    proto = onnx.load_from_string(model)
+    dims = proto.graph.input[0].type.tensor_type.shape.dim
+    for dim, size in zip(dims, (1, *shape), strict=True):
+        dim.dim_value = size
+    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+    sizes: dict[str, int] = {}
+    constants = {tensor.name for tensor in inferred.initializer}
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        if value.name in constants or value.type.tensor_type.elem_type != TensorProto.FLOAT:
+            continue
+        # What stays unknown is the batch, carried through a reshape: one image.
+        sizes[value.name] = int(
+            np.prod([dim.dim_value or 1 for dim in value.type.tensor_type.shape.dim])
+        )
+    return sizes
+
+
+def _lifetimes(graph: onnx.GraphProto, names: Sequence[str]) -> NDArray[np.float64]:
+    """1 where an activation is alive while a node runs, shape (nodes, activations)."""
+    last = len(graph.node) - 1
+    born = {INPUT: 0}
+    dies: dict[str, int] = {}
+    for step, node in enumerate(graph.node):
+        for name in node.output:
+            born[name] = step
+        for name in node.input:
+            dies[name] = step
+    for output in graph.output:
+        dies[output.name] = last
+    alive = np.zeros((len(graph.node), len(names)))
+    for column, name in enumerate(names):
+        if name in born:
+            alive[born[name] : dies.get(name, born[name]) + 1, column] = 1.0
+    return alive

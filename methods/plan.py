@@ -1,0 +1,169 @@
+"""Plan: which tensor dimensions every prunable group owns, traced once.
+
+torch-pruning's DepGraph (Fang et al., CVPR 2023) finds what depends on a layer's channels; this
+file keeps the groups that can be cut exactly and says why it leaves the others alone.
+"""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import torch
+import torch_pruning
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One dimension of one tensor, by the tensor's name in the state dict."""
+
+    tensor: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedGroup:
+    """Channels that leave the network together.
+
+    `name` is the layer that makes them; `slices` says where they appear, its weight first.
+    """
+
+    name: str
+    width: int
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A convolution or linear layer: its weight, and how often it is applied to one image."""
+
+    weight: str
+    shape: tuple[int, ...]
+    positions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that cutting and counting need to know of a dense network."""
+
+    groups: tuple[PlannedGroup, ...]
+    layers: tuple[Layer, ...]
+    skipped: tuple[tuple[str, str], ...]  # layer, reason
+
+    def owners(self) -> dict[tuple[str, int], int]:
+        """Map (tensor, dimension) to the index of the group that owns it."""
+        return {
+            (part.tensor, part.dim): index
+            for index, group in enumerate(self.groups)
+            for part in group.slices
+        }
+
+
+def trace(network: nn.Module, example: Tensor, *, ignore: tuple[str, ...] = ()) -> Plan:
+    """Find the inner groups: channels made by one convolution and read by plain layers only.
+
+    Args:
+        network: the dense network, in evaluation mode.
+        example: one image of the shape (1, channels, height, width).
+        ignore: patterns (as in a shell) of layer names to leave alone; each must match one.
+    """
+    if network.training:
+        raise ValueError("a network is traced in evaluation mode: call network.eval() first")
+    names = {module: name for name, module in network.named_modules()}
+    convolutions = [name for name, m in network.named_modules() if isinstance(m, nn.Conv2d)]
+    for pattern in ignore:
+        if not any(fnmatchcase(name, pattern) for name in convolutions):
+            raise ValueError(
+                f"the pattern {pattern!r} matches no convolution; "
+                f"there are {', '.join(convolutions[:4])}, ..."
+            )
+    try:
+        graph = torch_pruning.DependencyGraph().build_dependency(
+            network, example_inputs=example, verbose=False
+        )
+    except Exception as error:
+        raise ValueError(
+            f"cannot trace {type(network).__name__} for pruning: {type(error).__name__}: {error}"
+        ) from error
+    groups, skipped = [], []
+    for name in convolutions:
+        if any(fnmatchcase(name, pattern) for pattern in ignore):
+            skipped.append((name, "ignored by the configuration"))
+            continue
+        found = _group(graph, network.get_submodule(name), name, names)
+        if isinstance(found, PlannedGroup):
+            groups.append(found)
+        else:
+            skipped.append((name, found))
+    if not groups:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
+        raise ValueError(
+            f"{type(network).__name__} has no group of channels that can be cut ({reasons})"
+        )
+    return Plan(tuple(groups), _layers(network, example), tuple(skipped))
+
+
+def _group(
+    graph: torch_pruning.DependencyGraph,
+    layer: nn.Module,
+    name: str,
+    names: dict[nn.Module, str],
+) -> PlannedGroup | str:
+    """Return the group of a convolution's output channels, or why it cannot be cut."""
+    assert isinstance(layer, nn.Conv2d)
+    width = layer.out_channels
+    if layer.groups > 1:
+        return "a grouped convolution"
+    members = graph.get_pruning_group(
+        layer, torch_pruning.prune_conv_out_channels, idxs=list(range(width))
+    )
+    slices: list[Slice] = []
+    for dependency, indices in members:
+        module = dependency.target.module
+        if module not in names:  # an operation without weights of its own
+            continue
+        target = names[module]
+        makes_channels = graph.is_out_channel_pruning_fn(dependency.handler)
+        if len(indices) != width or list(indices) != list(range(width)):
+            return f"its channels are rearranged on the way to {target}"
+        if isinstance(module, nn.BatchNorm2d):
+            parts = ("weight", "bias", "running_mean", "running_var")
+            slices += [Slice(f"{target}.{p}", 0) for p in parts if getattr(module, p) is not None]
+        elif isinstance(module, nn.Conv2d) and module.groups > 1:
+            return f"they reach the grouped convolution {target}"
+        elif isinstance(module, nn.Conv2d | nn.Linear) and not makes_channels:
+            slices.append(Slice(f"{target}.weight", 1))
+        elif module is layer:
+            slices.append(Slice(f"{target}.weight", 0))
+            if layer.bias is not None:
+                slices.append(Slice(f"{target}.bias", 0))
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            return f"they are added to those of {target}"
+        else:
+            return f"they reach {target}, a {type(module).__name__}"
+    if not any(part.dim == 1 for part in slices):
+        return "nothing reads them but the output"
+    return PlannedGroup(name, width, tuple(dict.fromkeys(slices)))
+
+
+def _layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:
+    """Run the example once and note every convolution and linear layer that it passes."""
+    layers: list[Layer] = []
+    handles = []
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+
+            def note(module: nn.Module, _: object, output: Tensor, name: str = name) -> None:
+                weight = module.get_parameter("weight")
+                channels = weight.shape[0]
+                layers.append(
+                    Layer(f"{name}.weight", tuple(weight.shape), output[0].numel() // channels)
+                )
+
+            handles.append(module.register_forward_hook(note))
+    try:
+        with torch.inference_mode():
+            network(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return tuple(layers)

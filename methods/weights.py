@@ -1,0 +1,71 @@
+"""Weights: reading them from files that cannot run code, and putting them into a network."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+
+
+def read_weights(path: Path) -> State:
+    """Read a state dict from `.safetensors` or from `.npz` (arrays under state-dict names)."""
+    if not path.is_file():
+        raise ValueError(f"no weights at {path}: expected a .safetensors or .npz file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (SafetensorError, zipfile.BadZipFile, OSError, ValueError) as error:
+        raise ValueError(f"cannot read the weights in {path}: {error}") from error
+    raise ValueError(
+        f"weights must be a .safetensors or .npz file, got {path}: convert a .pth file by "
+        "torch.load(..., weights_only=True) and safetensors.torch.save_file"
+    )
+
+
+def assign(network: nn.Module, weights: State) -> nn.Module:
+    """Load weights; a difference in names or shapes is named, as it means another architecture."""
+    own = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    missing = [name for name in own if name not in weights]
+    unexpected = [
+        name for name in weights if name not in own and not name.endswith("num_batches_tracked")
+    ]
+    misshapen = [
+        f"{name} is {tuple(weights[name].shape)}, the network has {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    problems = [f"missing {name}" for name in missing]
+    problems += [f"unexpected {name}" for name in unexpected] + misshapen
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise ValueError(
+            f"the weights are of another architecture than {type(network).__name__}: "
+            + "; ".join(problems[:3])
+            + more
+        )
+    network.load_state_dict({name: weights[name] for name in own}, strict=False)
+    broken = [name for name in own if not bool(torch.isfinite(weights[name]).all())]
+    if broken:
+        raise ValueError(f"the weights hold NaN or infinite numbers, first in {broken[0]}")
+    return network
+
+
+def state_of(network: nn.Module) -> State:
+    """Return the tensors that a candidate may change: no batch counters."""
+    return {
+        name: tensor.detach()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }

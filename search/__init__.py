@@ -1,0 +1,1 @@
+"""search: the evolution - candidates, their space, variation, selection, local search, HAMP."""

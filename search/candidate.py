@@ -1,0 +1,89 @@
+"""Candidates and their outcomes: the values that every room speaks of."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Origin = Literal["dense", "initial", "variation", "local search", "random move"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured number and its 95 % confidence interval; `low == high` where it is exact."""
+
+    value: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(number) for number in (self.value, self.low, self.high)):
+            raise ValueError(
+                f"an estimate must be finite, got {self.value!r} in [{self.low!r}, {self.high!r}]: "
+                "report what cannot be measured as a Failure"
+            )
+        if not self.low <= self.value <= self.high:
+            raise ValueError(
+                f"an estimate must lie in its interval, got {self.value!r} outside "
+                f"[{self.low!r}, {self.high!r}]"
+            )
+
+    @classmethod
+    def exact(cls, value: float) -> "Estimate":
+        """A number that was computed, not sampled."""
+        return cls(float(value), float(value), float(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the surrogates expected of a candidate before it was measured.
+
+    `objectives` are in measured units; `tau` is each surrogate's Kendall rank correlation with
+    held-out outcomes at that moment.
+    """
+
+    objectives: tuple[float, ...]
+    tau: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One genome: the channels kept in each prunable group."""
+
+    number: int
+    widths: tuple[int, ...]
+    origin: Origin
+    forecast: Forecast | None = None
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise ValueError(f"a candidate's number must be at least 0, got {self.number!r}")
+        for group, width in enumerate(self.widths):
+            if width < 1:
+                raise ValueError(
+                    f"widths[{group}] must be at least 1, got {width!r}: "
+                    "a group with no channels left cuts the network in two"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was measured of one candidate. Every objective is minimised."""
+
+    candidate: Candidate
+    estimates: tuple[Estimate, ...]
+
+    @property
+    def objectives(self) -> tuple[float, ...]:
+        """The measured values alone, in the order of the objectives."""
+        return tuple(estimate.value for estimate in self.estimates)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A candidate that could not be measured, and why. Expected at scale."""
+
+    candidate: Candidate
+    reason: str
+
+
+Outcome = Evaluation | Failure

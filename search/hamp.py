@@ -1,0 +1,220 @@
+"""HAMP: hardware-aware multi-objective evolutionary pruning, as reconstructed here.
+
+Stated by Hong et al. (Fundamental Research 2024, abstract): a memetic multi-objective algorithm of
+portfolio-based selection and surrogate-assisted local search. Everything else is ours: the steady
+state, the share of local search, the operators' settings, the way surrogates are trusted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
+from .indicators import Points
+from .local_search import Landscape, climb
+from .objective import Objective, Scale
+from .randomness import generator
+from .selection import Selection, portfolio_selection, shares, stochastic_universal_sampling
+from .space import Space, Widths
+from .surrogate import Surrogate, agreement
+from .variation import crossover, mutate
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How HAMP divides its effort; every default is our choice, not the paper's."""
+
+    population: int = 20
+    local_search: float = 0.5  # share of the candidates that come from local search
+    trust: float = 0.3  # Kendall tau below which a surrogate is not believed
+    optimism: float = 0.5  # standard deviations
+    starts: int = 4
+    steps: int = 15
+    neighbours: int = 24
+
+    def __post_init__(self) -> None:
+        if self.population < 2:
+            raise ValueError(f"population must be at least 2, got {self.population!r}")
+        if not 0 <= self.local_search <= 1:
+            raise ValueError(f"local_search must be a share in [0, 1], got {self.local_search!r}")
+
+
+class HAMP:
+    """A steady-state memetic search: every commit is followed by survival."""
+
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        surrogates: Sequence[Surrogate],
+        *,
+        seed: int,
+        settings: Settings | None = None,
+        selection: Selection = portfolio_selection,
+    ) -> None:
+        if len(objectives) != len(surrogates):
+            raise ValueError(
+                f"HAMP needs one surrogate for each of its {len(objectives)} objectives, "
+                f"got {len(surrogates)}"
+            )
+        self._space = space
+        self._objectives = tuple(objectives)
+        self._surrogates = tuple(surrogates)
+        self._seed = seed
+        self._settings = settings or Settings()
+        self._selection = selection
+        self._scale: Scale | None = None
+        self._archive: list[Evaluation] = []
+        self._population: list[Evaluation] = []
+        self._committed = 0
+
+    def commit(self, outcome: Outcome) -> None:
+        """Take the next outcome; survival over the population and the newcomer."""
+        self._committed += 1
+        if isinstance(outcome, Failure):
+            return
+        if self._scale is None:
+            self._scale = Scale.of(self._objectives, outcome.objectives)
+        self._archive.append(outcome)
+        contenders = [*self._population, outcome]
+        survivors = self._selection(self._points(contenders), self._settings.population)
+        self._population = [contenders[index] for index in survivors]
+
+    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+        """Return the next candidate: initial design, then local search and variation in turn."""
+        number = len(asked)
+        taken = {candidate.widths for candidate in asked}
+        if len(taken) >= self._space.size:
+            return None
+        rng = generator(self._seed, "breed", number)
+        if number < self._settings.population or len(self._population) < 2:
+            return self._initial(number, taken, rng)
+        if self._is_local_search(number):
+            return self._improve(number, asked, taken, rng)
+        return Candidate(number, self._vary(taken, rng), "variation")
+
+    def _initial(self, number: int, taken: set[Widths], rng: np.random.Generator) -> Candidate:
+        """The dense network, uniform scalings 0.9 ... 0.1, then random levels of pruning."""
+        if number == 0:
+            return Candidate(0, self._space.dense, "dense")
+        if number <= 9 and (widths := self._space.uniform(1 - number / 10)) not in taken:
+            return Candidate(number, widths, "initial")
+        return Candidate(
+            number, unseen(lambda: scattered(self._space, rng), self._space, taken, rng), "initial"
+        )
+
+    def _is_local_search(self, number: int) -> bool:
+        turn, share = number - self._settings.population, self._settings.local_search
+        return int((turn + 1) * share) > int(turn * share)
+
+    def _vary(self, taken: set[Widths], rng: np.random.Generator) -> Widths:
+        invested = shares(self._points(self._population))
+        rate = max(1.0 / len(self._space.groups), 0.1)
+
+        def child() -> Widths:
+            mother, father = stochastic_universal_sampling(invested, 2, rng)
+            if mother == father:
+                father = rng.integers(len(self._population))
+            mixed = crossover(
+                self._space,
+                self._population[mother].candidate.widths,
+                self._population[father].candidate.widths,
+                rng,
+            )
+            return mutate(self._space, mixed, rng, eta=10.0, rate=rate)
+
+        return unseen(child, self._space, taken, rng)
+
+    def _improve(
+        self,
+        number: int,
+        asked: Sequence[Candidate],
+        taken: set[Widths],
+        rng: np.random.Generator,
+    ) -> Candidate:
+        """One memetic step; it falls back to a random move, and says so, without a surrogate."""
+        assert self._scale is not None
+        genomes = np.array([entry.candidate.widths for entry in self._archive], dtype=np.int64)
+        values = np.array([entry.objectives for entry in self._archive])
+        tau = tuple(
+            agreement(surrogate, genomes, column)
+            for surrogate, column in zip(self._surrogates, values.T, strict=True)
+        )
+        starts = self._starts(rng)
+        if min(tau) < self._settings.trust:
+            moved = unseen(
+                lambda: mutate(self._space, starts[0], rng, eta=5.0, rate=0.2),
+                self._space,
+                taken,
+                rng,
+            )
+            return Candidate(number, moved, "random move")
+        predictors = [
+            surrogate(genomes, column)
+            for surrogate, column in zip(self._surrogates, values.T, strict=True)
+        ]
+        landscape = Landscape(
+            predictors, np.array(self._scale.divisors), self._points(self._archive), 0.0
+        )
+        # Candidates in flight count as what they are predicted to be: no two chase the same gain.
+        in_flight = [candidate.widths for candidate in asked[self._committed :]]
+        known = landscape.points
+        if in_flight:
+            known = np.vstack([known, self._scale.normalise(landscape.predict(in_flight))])
+        landscape = Landscape(predictors, landscape.divisors, known, self._settings.optimism)
+        widths = climb(
+            landscape,
+            self._space,
+            starts,
+            rng,
+            taken=taken,
+            steps=self._settings.steps,
+            neighbours=self._settings.neighbours,
+        )
+        if widths is None:
+            return Candidate(number, self._vary(taken, rng), "variation")
+        expected = tuple(float(value) for value in landscape.predict([widths])[0])
+        return Candidate(number, widths, "local search", Forecast(expected, tau))
+
+    def _starts(self, rng: np.random.Generator) -> list[Widths]:
+        """The extreme of one objective, the others drawn by investment."""
+        points = self._points(self._population)
+        extreme = int(np.argmin(points[:, rng.integers(points.shape[1])]))
+        drawn = stochastic_universal_sampling(shares(points), self._settings.starts - 1, rng)
+        return [self._population[index].candidate.widths for index in (*drawn, extreme)]
+
+    def _points(self, evaluations: Sequence[Evaluation]) -> Points:
+        assert self._scale is not None
+        return self._scale.normalise(np.array([entry.objectives for entry in evaluations]))
+
+
+def scattered(space: Space, rng: np.random.Generator) -> Widths:
+    """Draw a genome around a random level, so that few and many channels are as likely."""
+    level = rng.random()
+    shifts = rng.uniform(-0.3, 0.3, size=len(space.groups))
+    highest = np.array([len(choices) - 1 for choices in space.choices])
+    return space.at(np.rint(np.clip(level + shifts, 0, 1) * highest).astype(np.int64))
+
+
+def unseen(
+    draw: Callable[[], Widths],
+    space: Space,
+    taken: set[Widths],
+    rng: np.random.Generator,
+    *,
+    attempts: int = 50,
+) -> Widths:
+    """Draw until a genome is new; after `attempts`, walk from the last one at random.
+
+    There must be a new genome left in the space.
+    """
+    for _ in range(attempts):
+        if (widths := draw()) not in taken:
+            return widths
+    while widths in taken:
+        positions = space.positions(widths)
+        group = int(rng.integers(len(positions)))
+        positions[group] = rng.integers(len(space.choices[group]))
+        widths = space.at(positions)
+    return widths

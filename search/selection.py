@@ -1,0 +1,78 @@
+"""Selection: who survives, and who becomes a parent."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pymoo.core.population import Population as PymooPopulation
+from pymoo.core.problem import Problem
+from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
+
+from .indicators import Points
+from .objective import REFERENCE
+from .portfolio import investments
+
+Indices = NDArray[np.int64]
+
+
+class Selection(Protocol):
+    """Chooses survivors. It never makes an individual and never measures one."""
+
+    def __call__(self, points: Points, survivors: int) -> Indices:
+        """Return the indices of at most `survivors` points, best first.
+
+        `points` are normalised objectives, shape (points, objectives).
+        """
+        ...
+
+
+def shares(points: Points) -> NDArray[np.float64]:
+    """Return the investment in each normalised point, between origin and reference point."""
+    objectives = points.shape[1]
+    return investments(points, np.zeros(objectives), np.full(objectives, REFERENCE)).shares
+
+
+def portfolio_selection(points: Points, survivors: int) -> Indices:
+    """Keep the largest investments; fill from the portfolio of the rest, layer by layer.
+
+    Points that no layer invests in (beyond the reference point) come last, in their order.
+    """
+    chosen: list[int] = []
+    rest = np.arange(len(points))
+    while len(chosen) < survivors and len(rest):
+        invested = shares(points[rest])
+        layer = np.flatnonzero(invested > 0)
+        if len(layer) == 0:
+            chosen.extend(rest.tolist())
+            break
+        by_investment = layer[np.argsort(-invested[layer], kind="stable")]
+        chosen.extend(rest[by_investment].tolist())
+        rest = np.delete(rest, layer)
+    return np.array(chosen[:survivors], dtype=np.int64)
+
+
+def rank_and_crowding(points: Points, survivors: int) -> Indices:
+    """NSGA-II's survival (Deb et al. 2002), as pymoo has it: rank first, then crowding distance."""
+    population = PymooPopulation.new(F=points, index=np.arange(len(points)))
+    problem = Problem(n_var=1, n_obj=points.shape[1], xl=0, xu=1)
+    kept = RankAndCrowding().do(
+        problem, population, n_survive=survivors, random_state=np.random.default_rng(0)
+    )
+    return np.asarray(kept.get("index"), dtype=np.int64)
+
+
+def stochastic_universal_sampling(
+    weights: Sequence[float] | NDArray[np.float64], draws: int, rng: np.random.Generator
+) -> Indices:
+    """Draw indices in proportion to non-negative weights, with one spin of `draws` equal pointers.
+
+    Baker 1987. All weights zero counts as all equal. The draws come in random order.
+    """
+    wheel = np.asarray(weights, dtype=np.float64)
+    if wheel.sum() <= 0:
+        wheel = np.ones_like(wheel)
+    edges = np.cumsum(wheel) / wheel.sum()
+    pointers = (rng.random() + np.arange(draws)) / draws
+    drawn = np.minimum(np.searchsorted(edges, pointers, side="right"), len(wheel) - 1)
+    return rng.permutation(drawn)

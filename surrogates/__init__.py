@@ -1,0 +1,1 @@
+"""surrogates: cheap predictions of an objective, with their uncertainty."""
