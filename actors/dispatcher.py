@@ -82,7 +82,7 @@ class RayDispatcher:
         self._lease_seconds = lease_seconds
         self._payloads = {role: ray.put(crew.payload) for role, crew in crews.items()}
         self._queues: dict[Role, deque[tuple[Job, int]]] = {role: deque() for role in crews}
-        self._leases: dict[ray.ObjectRef, Lease] = {}
+        self._leases: dict[ray.ObjectRef[Answer], Lease] = {}
         self._handles: dict[str, Any] = {}
         self._idle: dict[Role, list[str]] = {role: [] for role in crews}
         self._losses: dict[Role, int] = dict.fromkeys(crews, 0)
@@ -135,7 +135,7 @@ class RayDispatcher:
                 deadline = time.monotonic() + self._lease_seconds
                 self._leases[reference] = Lease(job, worker, attempt, deadline)
 
-    def _collect(self, reference: ray.ObjectRef) -> Answer | None:
+    def _collect(self, reference: ray.ObjectRef[Answer]) -> Answer | None:
         """Take a finished lease: its answer, or None where the worker died and the job goes on."""
         lease = self._leases.pop(reference)
         role = lease.job.role

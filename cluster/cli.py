@@ -1,9 +1,8 @@
 """Command line: `secateur search`, `resume`, `status`, `front`, `report`, `evaluate`, `export`."""
 
 import json
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ INTERRUPTED = 130
     epilog="A run is a folder. Whatever stops it, `secateur resume RUN` goes on where it was.",
 )
 @click.version_option(package_name="secateur")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.option("--debug", is_flag=True, expose_value=False, help="Show an error's traceback.")
+def cli() -> None:
     """Prune neural networks for the hardware they must run on.
 
     Searches for the Pareto front of error, measured latency and memory, and exports the networks
@@ -217,33 +216,37 @@ def _print_files(run: Any) -> None:
         click.echo(f"network   {folder}")
 
 
-def main() -> None:
-    """Run the command line: errors are one line, 2 for the caller's, 1 for the run's."""
-    debug = "--debug" in sys.argv[1:]
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    An error is one line on stderr: code 2 where the caller can mend it (usage, configuration,
+    data), 1 where the run failed, 130 where it was interrupted. `--debug` shows the traceback.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
     try:
-        cli.main(arguments, prog_name="secateur", standalone_mode=False)
-    except click.ClickException as error:
-        if debug:
-            raise
-        _fail(error.format_message(), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("stopped; go on with: secateur resume RUN", INTERRUPTED)
-    except ValueError as error:
-        if debug:
-            raise
-        _fail(str(error), 2)
+        cli.main([one for one in given if one != "--debug"], "secateur", standalone_mode=False)
+    except KeyboardInterrupt as error:
+        return _fail(str(error) or "stopped", INTERRUPTED)
+    except click.Abort:
+        return _fail("stopped", INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except Exception as error:
         if debug:
             raise
-        _fail(str(error) or type(error).__name__, 1)
+        if isinstance(error, click.ClickException):
+            return _fail(error.format_message(), error.exit_code)
+        usage = isinstance(error, ValueError)
+        return _fail(str(error) or type(error).__name__, 2 if usage else 1)
+    return 0
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> int:
     click.echo(f"secateur: {' '.join(message.split())}", err=True)
-    sys.stderr.flush()
-    os._exit(code) if code == INTERRUPTED else sys.exit(code)
+    return code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -82,9 +82,16 @@ class Search(_Section):
 class Workers(_Section):
     """Who measures: `evaluators: auto` takes every core that the profiler leaves."""
 
-    evaluators: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    evaluators: int | Literal["auto"] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
     lease_seconds: Annotated[float, Field(gt=0)] = 600.0
+
+    @field_validator("evaluators", mode="before")
+    @classmethod
+    def _evaluators_exist(cls, value: object) -> object:
+        if value != "auto" and (type(value) is not int or value < 1):
+            raise ValueError(f"should be auto or at least 1, got {value!r}")
+        return value
 
 
 class Config(_Section):

@@ -90,7 +90,7 @@ class Journal:
     def open(cls, path: Path) -> "Journal":
         """Open a journal that this version can read."""
         if not path.is_file():
-            raise JournalError(f"no run in {path.parent}: expected a journal at {path}")
+            raise ValueError(f"no run in {path.parent}: expected a journal at {path}")
         journal = cls(path, _engine(path))
         found = journal.fact("format")
         if found != FORMAT:

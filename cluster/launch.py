@@ -251,6 +251,8 @@ def _failures_noted(run: Run) -> Iterator[None]:
     """Remember why a run failed; an interrupted one is just stopped."""
     try:
         yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; go on with: secateur resume {run.path}") from None
     except WorkersLost as error:
         run.journal.note("failed", str(error))
         raise RunFailed(f"{error}; then go on with: secateur resume {run.path}") from error
@@ -260,8 +262,7 @@ def _failures_noted(run: Run) -> Iterator[None]:
 
 
 def _fresh_directory(name: str) -> Path:
-    stem = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return stem
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _make(directory: Path) -> None:

@@ -66,15 +66,14 @@ class Run:
         """Return how far the run is, as `secateur status --json` prints it."""
         committed = self._committed()
         found = self._results(committed)
-        objectives = [
-            None
-            if not isinstance(outcome, Evaluation)
-            else dict(zip(self.config.objectives, outcome.objectives, strict=True))
+        entries: list[tuple[Candidate, dict[str, float] | None]] = [
+            (
+                outcome.candidate,
+                dict(zip(map(str, self.config.objectives), outcome.objectives, strict=True))
+                if isinstance(outcome, Evaluation)
+                else None,
+            )
             for outcome, _ in committed
-        ]
-        entries = [
-            (outcome.candidate, values)
-            for (outcome, _), values in zip(committed, objectives, strict=True)
         ]
         return {
             "state": self.state,
@@ -84,7 +83,7 @@ class Run:
             "archive_hash": archive_hash(entries),
             "seed": self.config.search.seed,
             "elapsed_s": self.journal.elapsed_seconds(),
-            "failures": sum(values is None for values in objectives),
+            "failures": sum(values is None for _, values in entries),
         }
 
     def results(self) -> Results:

@@ -54,7 +54,7 @@ class CostModel:
         return self._sum(self._parameters, genomes)
 
     def memory_bytes(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Weights plus peak activations for genomes of shape (genomes, groups), shape (genomes,)."""
+        """Bytes of weights and activations for genomes (genomes, groups), shape (genomes,)."""
         weights = FLOAT_BYTES * self._sum(tuple(self._shapes), genomes)
         return weights + self._memory.peak_activation_bytes(genomes, self._batch)
 

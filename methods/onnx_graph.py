@@ -39,7 +39,7 @@ class OnnxTemplate:
         for name in self._owned:
             array = np.ascontiguousarray(state[name].detach().cpu().numpy())
             model.graph.initializer.append(numpy_helper.from_array(array, name))
-        return model.SerializeToString()
+        return bytes(model.SerializeToString())
 
 
 def export(network: nn.Module, example: Tensor) -> bytes:
@@ -77,7 +77,7 @@ def export(network: nn.Module, example: Tensor) -> bytes:
         del node.metadata_props[:]
         node.doc_string = ""
     del model.graph.metadata_props[:]
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _drop_zero_biases(model: onnx.ModelProto, state: State) -> None:

@@ -32,7 +32,7 @@ class Prunable:
         torch.set_num_threads(threads)
         network = assign(build(self.factory, self.arguments), self.state).eval()
         return Pruner(
-            network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+            network.to(memory_format=torch.channels_last),
             self.plan,
             criterion=self.criterion,
         )

@@ -33,7 +33,7 @@ def train(
     network.train()
     for epoch in range(epochs):
         order = torch.from_numpy(rng.permutation(len(inputs)))
-        for chunk in order.split(batch):
+        for chunk in torch.split(order, batch):
             optimiser.zero_grad()
             loss = F.cross_entropy(network(_shifted(inputs[chunk], rng)), labels[chunk])
             loss.backward()  # type: ignore[no-untyped-call]

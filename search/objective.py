@@ -20,7 +20,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Turns measured objectives into normalised ones: multiples of the dense network's, or as is."""
+    """Turns measured objectives into normalised ones: multiples of the dense network's."""
 
     divisors: tuple[float, ...]
 

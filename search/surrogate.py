@@ -13,7 +13,7 @@ Genomes = NDArray[np.int64]
 class Predictor(Protocol):
     """A fitted model of one objective."""
 
-    def __call__(self, genomes: Genomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def __call__(self, genomes: Genomes, /) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the mean and the standard deviation of the objective, shape (genomes,) each."""
         ...
 
@@ -21,7 +21,7 @@ class Predictor(Protocol):
 class Surrogate(Protocol):
     """Learns one objective from measured genomes. It never measures, and holds no state."""
 
-    def __call__(self, genomes: Genomes, values: NDArray[np.float64]) -> Predictor:
+    def __call__(self, genomes: Genomes, values: NDArray[np.float64], /) -> Predictor:
         """Fit to values of shape (genomes,) and return the predictor."""
         ...
 
