@@ -15,13 +15,17 @@ class CoreSplit:
 
 
 def split_cores(threads: int) -> CoreSplit:
-    """Give the last `threads` of this process's cores to the profiler, if others remain."""
+    """Give the last `threads` of this process's cores to the profiler, if others remain.
+
+    No threads: no profiler, and the others have all cores.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return CoreSplit(frozenset(), frozenset())
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) <= threads:
         return CoreSplit(frozenset(), frozenset())
-    return CoreSplit(frozenset(cores[-threads:]), frozenset(cores[:-threads]))
+    boundary = len(cores) - threads
+    return CoreSplit(frozenset(cores[boundary:]), frozenset(cores[:boundary]))
 
 
 @contextmanager

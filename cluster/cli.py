@@ -1,6 +1,7 @@
 """Command line: `secateur search`, `resume`, `status`, `front`, `report`, `evaluate`, `export`."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -224,12 +225,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as clean a stop as Ctrl-C
     try:
         cli.main([one for one in given if one != "--debug"], "secateur", standalone_mode=False)
-    except KeyboardInterrupt as error:
-        return _fail(str(error) or "stopped", INTERRUPTED)
-    except click.Abort:
-        return _fail("stopped", INTERRUPTED)
+    except click.Abort as error:  # click's word for KeyboardInterrupt
+        return _fail(str(error.__cause__ or "") or "stopped", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code

@@ -58,13 +58,14 @@ class Latency(_Section):
 
     threads: Annotated[int, Field(ge=1)] = 1
     batch: Annotated[int, Field(ge=1)] = 1
-    seconds: Annotated[float, Field(gt=0)] = 0.6
+    seconds: Annotated[float, Field(gt=0)] = 0.5
+    precision: Annotated[float, Field(gt=0)] = 0.03
 
 
 class Hamp(_Section):
     """HAMP's own settings."""
 
-    local_search: Annotated[float, Field(ge=0, le=1)] = 0.5
+    local_search: Annotated[float, Field(ge=0, le=1)] = 0.75
     trust: Annotated[float, Field(ge=-1, le=1)] = 0.3
 
 

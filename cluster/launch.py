@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -200,6 +202,7 @@ def _workers(run: Run, workpiece: Workpiece, watcher: Watcher) -> Iterator[RayDi
             threads=config.latency.threads,
             batch=config.latency.batch,
             seconds=config.latency.seconds,
+            precision=config.latency.precision,
         )
         payload = LatencyPayload(workpiece.prunable, workpiece.dense_onnx, protocol, reference)
         crews["profiler"] = Crew(1, load_latency, payload, cores.profiler)
@@ -232,6 +235,7 @@ def _local_ray(cpus: int) -> Iterator[None]:
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    on_terminate = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local",
         num_cpus=cpus,
@@ -240,6 +244,8 @@ def _local_ray(cpus: int) -> Iterator[None]:
         logging_level=logging.ERROR,
         object_store_memory=OBJECT_STORE_BYTES,
     )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own there
     try:
         yield
     finally:

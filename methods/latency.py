@@ -1,11 +1,15 @@
 """Latency: timed in ONNX Runtime, side by side with the dense network.
 
-Machines drift, by heat, by clock and by neighbours. Each round times the reference and the
-candidate one after the other, and their ratio is what counts; the reported latency is the median
-ratio times the reference's own latency, which is measured once a run.
+Machines drift, by heat, by clock and by neighbours. Each round times a few calls of the reference,
+of the candidate, and of the reference again; a round's answer is the ratio of the median calls,
+so that a call which the system interrupts does not count. The reported latency is the median ratio
+times the reference's own latency, which is measured once a run. Rounds go on until the interval is
+narrow.
 """
 
+import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,17 +22,26 @@ from .onnx_graph import INPUT
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a latency is measured: on how many threads, at which batch size, for how long."""
+    """How a latency is measured: threads, batch size, and how long.
+
+    It takes at least `seconds`, then goes on until the 95 % interval is narrower than `precision`
+    of the value, and gives up narrowing after `patience` times `seconds`.
+    """
 
     threads: int = 1
     batch: int = 1
-    seconds: float = 0.6
-    rounds: int = 15  # at least
+    seconds: float = 0.5
+    precision: float = 0.03
+    patience: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("threads", "batch", "rounds"):
+        for name in ("threads", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+
+
+ROUNDS = 15
+"""Fewest rounds: with them, order statistics give a 95 % interval that leaves out the extremes."""
 
 
 def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
@@ -64,36 +77,48 @@ class LatencyMeter:
     def __call__(self, model: bytes) -> Estimate:
         """Return the model's latency in milliseconds: median and 95 % interval."""
         candidate = session(model, self._protocol.threads)
-        self._time(candidate, 3)
-        ratios: list[float] = []
-        ends = time.perf_counter() + self._protocol.seconds
-        while len(ratios) < self._protocol.rounds or time.perf_counter() < ends:
-            before = self._time(self._reference, self._calls)
-            within = self._time(candidate, self._calls)
-            after = self._time(self._reference, self._calls)
-            ratios.append(2 * within / (before + after))
-        ratio = median_estimate(np.array(ratios))
+        self._time(candidate)
+
+        def ratio() -> float:
+            before, within = self._time(self._reference), self._time(candidate)
+            return 2 * within / (before + self._time(self._reference))
+
+        estimate = self._repeated(ratio)
         scale = self.reference_ms.value
-        return Estimate(ratio.value * scale, ratio.low * scale, ratio.high * scale)
+        return Estimate(estimate.value * scale, estimate.low * scale, estimate.high * scale)
 
     def _calibrate(self) -> Estimate:
-        times: list[float] = []
-        ends = time.perf_counter() + 3 * self._protocol.seconds
-        while len(times) < 3 * self._protocol.rounds or time.perf_counter() < ends:
-            times.append(1e3 * self._time(self._reference, self._calls))
-        return median_estimate(np.array(times))
+        return self._repeated(lambda: 1e3 * self._time(self._reference))
+
+    def _repeated(self, sample: Callable[[], float]) -> Estimate:
+        """Sample until the interval of the median is narrow, or patience ends."""
+        protocol, samples = self._protocol, list[float]()
+        start = time.perf_counter()
+        while True:
+            samples.append(sample())
+            spent = time.perf_counter() - start
+            if len(samples) < ROUNDS or spent < protocol.seconds:
+                continue
+            estimate = median_estimate(np.array(samples))
+            narrow = estimate.high - estimate.low <= protocol.precision * estimate.value
+            if narrow or spent > protocol.patience * protocol.seconds:
+                return estimate
 
     def _calls_per_round(self) -> int:
-        """As many calls as keep one timing above the clock's noise: about 5 ms."""
-        self._time(self._reference, 5)
-        return max(1, round(0.005 / self._time(self._reference, 5)))
+        """As many calls as a round can spare: about 8 ms of them, at least 3."""
+        self._calls = 5
+        self._time(self._reference)
+        return max(3, round(0.008 / self._time(self._reference)))
 
-    def _time(self, model: onnxruntime.InferenceSession, calls: int) -> float:
-        """Return the seconds of one call, averaged over a few."""
-        start = time.perf_counter()
-        for _ in range(calls):
+    def _time(self, model: onnxruntime.InferenceSession) -> float:
+        """Return the seconds of the median of a few calls, after one that warms the caches."""
+        model.run(None, self._inputs)
+        times = []
+        for _ in range(self._calls):
+            start = time.perf_counter()
             model.run(None, self._inputs)
-        return (time.perf_counter() - start) / calls
+            times.append(time.perf_counter() - start)
+        return statistics.median(times)
 
 
 def median_estimate(values: NDArray[np.float64]) -> Estimate:

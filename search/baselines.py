@@ -98,12 +98,11 @@ class NSGA2:
     def _mate(self, generation: int, earlier: set[Widths]) -> list[Widths]:
         """One call of pymoo's mating, with its generator seeded for this generation."""
         space = self._space
-        highest = np.array([len(choices) - 1 for choices in space.choices])
         problem = Problem(
-            n_var=len(highest),
+            n_var=len(space.groups),
             n_obj=len(self._parents[0].objectives),
-            xl=np.zeros(len(highest)),
-            xu=highest,
+            xl=np.zeros(len(space.groups)),
+            xu=space.highest,
             vtype=int,
         )
         algorithm = PymooNSGA2(

@@ -26,7 +26,7 @@ class Settings:
     """How HAMP divides its effort; every default is our choice, not the paper's."""
 
     population: int = 20
-    local_search: float = 0.5  # share of the candidates that come from local search
+    local_search: float = 0.75  # share of the candidates that come from local search
     trust: float = 0.3  # Kendall tau below which a surrogate is not believed
     optimism: float = 0.5  # standard deviations
     starts: int = 4
@@ -161,7 +161,9 @@ class HAMP:
         in_flight = [candidate.widths for candidate in asked[self._committed :]]
         known = landscape.points
         if in_flight:
-            known = np.vstack([known, self._scale.normalise(landscape.predict(in_flight))])
+            known = np.vstack(
+                [known, self._scale.normalise(landscape.predict(np.array(in_flight)))]
+            )
         landscape = Landscape(predictors, landscape.divisors, known, self._settings.optimism)
         widths = climb(
             landscape,
@@ -174,7 +176,7 @@ class HAMP:
         )
         if widths is None:
             return Candidate(number, self._vary(taken, rng), "variation")
-        expected = tuple(float(value) for value in landscape.predict([widths])[0])
+        expected = tuple(float(value) for value in landscape.predict(np.array([widths]))[0])
         return Candidate(number, widths, "local search", Forecast(expected, tau))
 
     def _starts(self, rng: np.random.Generator) -> list[Widths]:
@@ -193,8 +195,7 @@ def scattered(space: Space, rng: np.random.Generator) -> Widths:
     """Draw a genome around a random level, so that few and many channels are as likely."""
     level = rng.random()
     shifts = rng.uniform(-0.3, 0.3, size=len(space.groups))
-    highest = np.array([len(choices) - 1 for choices in space.choices])
-    return space.at(np.rint(np.clip(level + shifts, 0, 1) * highest).astype(np.int64))
+    return space.at(np.rint(np.clip(level + shifts, 0, 1) * space.highest).astype(np.int64))
 
 
 def unseen(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .indicators import Points, front, hypervolume
 from .space import Space, Widths
-from .surrogate import Predictor
+from .surrogate import Genomes, Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,15 @@ class Landscape:
     points: Points
     optimism: float
 
-    def predict(self, genomes: Sequence[Widths]) -> Points:
+    def predict(self, genomes: Genomes) -> Points:
         """Predicted means in measured units, shape (genomes, objectives)."""
-        return self._predict(genomes, 0.0)
+        return np.stack([predictor(genomes)[0] for predictor in self.predictors], axis=1)
 
-    def scores(self, genomes: Sequence[Widths]) -> NDArray[np.float64]:
+    def scores(self, genomes: Genomes) -> NDArray[np.float64]:
         """Predicted hypervolume gain of each genome; below 0 by how deep it is dominated."""
-        predicted = self._predict(genomes, self.optimism) / self.divisors
+        columns = [predictor(genomes) for predictor in self.predictors]
+        hoped = np.stack([mean - self.optimism * deviation for mean, deviation in columns], axis=1)
+        predicted = hoped / self.divisors
         kept = self.points[front(self.points)]
         volume = hypervolume(kept)
         depths = np.min(predicted[:, None, :] - kept[None, :, :], axis=2).max(axis=1)
@@ -44,14 +46,6 @@ class Landscape:
                 for point, depth in zip(predicted, depths, strict=True)
             ]
         )
-
-    def _predict(self, genomes: Sequence[Widths], optimism: float) -> Points:
-        rows = np.array(genomes, dtype=np.int64)
-        columns = []
-        for predictor in self.predictors:
-            mean, deviation = predictor(rows)
-            columns.append(mean - optimism * deviation)
-        return np.stack(columns, axis=1)
 
 
 def climb(
@@ -69,33 +63,40 @@ def climb(
     At each step every climber looks at `neighbours` new genomes and moves to the best of them
     where that scores higher.
     """
-    climbers = list(starts)
-    heights = landscape.scores(climbers)
-    best: tuple[float, Widths] | None = None
+    climbers = np.array([space.positions(start) for start in starts])
+    heights = landscape.scores(space.genomes(climbers))
+    best, best_score = None, -np.inf
     for _ in range(steps):
-        around = [
-            [_neighbour(space, climber, rng) for _ in range(neighbours)] for climber in climbers
-        ]
-        scores = landscape.scores([genome for genomes in around for genome in genomes])
-        for index, (genomes, row) in enumerate(
-            zip(around, scores.reshape(len(climbers), neighbours), strict=True)
-        ):
-            for score, genome in zip(row.tolist(), genomes, strict=True):
-                if (best is None or score > best[0]) and genome not in taken:
-                    best = (score, genome)
-            top = int(np.argmax(row))
-            if row[top] > heights[index]:
-                climbers[index], heights[index] = genomes[top], row[top]
-    return best[1] if best else None
+        around = _neighbours(climbers, space, neighbours, rng)
+        genomes = space.genomes(around).reshape(-1, climbers.shape[1])
+        scores = landscape.scores(genomes)
+        for index in np.argsort(-scores, kind="stable"):
+            widths = tuple(genomes[index].tolist())
+            if scores[index] <= best_score:
+                break
+            if widths not in taken:
+                best, best_score = widths, scores[index]
+                break
+        scores = scores.reshape(len(climbers), neighbours)
+        top = scores.argmax(axis=1)
+        rows = np.arange(len(climbers))
+        better = scores[rows, top] > heights
+        climbers = np.where(better[:, None], around[rows, top], climbers)
+        heights = np.where(better, scores[rows, top], heights)
+    return best
 
 
-def _neighbour(space: Space, widths: Widths, rng: np.random.Generator) -> Widths:
-    """Change one or two groups by one or two grid steps."""
-    positions = space.positions(widths)
-    groups = rng.choice(
-        len(positions), size=min(len(positions), int(rng.integers(1, 3))), replace=False
-    )
-    positions[groups] += rng.integers(1, 3, size=len(groups)) * rng.choice(
-        [-1, 1], size=len(groups)
-    )
-    return space.at(positions)
+def _neighbours(
+    positions: NDArray[np.int64], space: Space, count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Change one or two groups by one or two grid steps, shape (climbers, count, groups)."""
+    climbers, groups = positions.shape
+    around = np.repeat(positions[:, None, :], count, axis=1)
+    rows, columns = np.arange(climbers)[:, None], np.arange(count)[None, :]
+    for change in range(2):
+        group = rng.integers(groups, size=(climbers, count))
+        step = rng.integers(1, 3, size=(climbers, count)) * rng.choice([-1, 1], (climbers, count))
+        if change:
+            step *= rng.integers(0, 2, size=(climbers, count))
+        around[rows, columns, group] += step
+    return np.clip(around, 0, space.highest)

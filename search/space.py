@@ -81,6 +81,23 @@ class Space:
             for choices, width in zip(self.choices, widths, strict=True)
         )
 
+    @cached_property
+    def highest(self) -> NDArray[np.int64]:
+        """The position of each group's dense width among its choices, shape (groups,)."""
+        return np.array([len(choices) - 1 for choices in self.choices])
+
+    def genomes(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Turn positions of shape (..., groups) into widths; those beyond an end go to it."""
+        within = np.clip(positions, 0, self.highest)
+        genomes: NDArray[np.int64] = self._table[np.arange(len(self.groups)), within]
+        return genomes
+
+    @cached_property
+    def _table(self) -> NDArray[np.int64]:
+        """Every group's choices as a row, the shorter ones filled up with the dense width."""
+        longest = int(self.highest.max()) + 1
+        return np.array([[*row, *[row[-1]] * (longest - len(row))] for row in self.choices])
+
     def positions(self, widths: Widths) -> NDArray[np.int64]:
         """Where each width stands among its group's choices, shape (groups,)."""
         return np.array(
@@ -89,7 +106,4 @@ class Space:
 
     def at(self, positions: NDArray[np.int64]) -> Widths:
         """Return the genome at these positions; those beyond an end are moved to it."""
-        return tuple(
-            choices[min(max(int(position), 0), len(choices) - 1)]
-            for choices, position in zip(self.choices, positions, strict=True)
-        )
+        return tuple(self.genomes(positions).tolist())

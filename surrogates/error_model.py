@@ -1,51 +1,34 @@
-"""Error model: a Gaussian process over the shares of channels kept."""
+"""Error model: a Gaussian process over the channels kept."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from threadpoolctl import threadpool_limits
 
 from ..search.surrogate import Genomes, Predictor, Surrogate
+from .gaussian_process import GaussianProcess
+
+_EDGE = 0.002
+"""Shares of wrong answers nearer to 0 or 1 than this count as this."""
 
 
 def error_model(dense: Sequence[int]) -> Surrogate:
     """Model the error of a network whose groups are `dense` wide when nothing is pruned.
 
-    Error is smooth in the widths. Kernel: Matern 5/2 with one length scale, plus noise; its
-    parameters are fitted by maximum likelihood from a fixed start, on one thread, so that the same
-    data give the same model.
+    What hurts is the factor by which a group shrinks, and errors crowd at both ends of [0, 1]: the
+    process maps the logarithm of the shares kept to the logit of the error.
     """
     widths = np.asarray(dense, dtype=np.float64)
 
     def surrogate(genomes: Genomes, values: NDArray[np.float64]) -> Predictor:
-        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(
-            np.sqrt(len(widths)), (1e-1, 1e3), nu=2.5
-        ) + WhiteKernel(1e-2, (1e-6, 1.0))
-        model = GaussianProcessRegressor(kernel, normalize_y=True)
-        with threadpool_limits(limits=1), np.errstate(all="ignore"):
-            _quietly_fit(model, genomes / widths, values)
+        clipped = np.clip(values, _EDGE, 1 - _EDGE)
+        process = GaussianProcess(np.log(genomes / widths), np.log(clipped / (1 - clipped)))
 
         def predict(rows: Genomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            with threadpool_limits(limits=1):
-                mean, deviation = model.predict(rows / widths, return_std=True)
-            return mean, deviation
+            mean, deviation = process(np.log(rows / widths))
+            error = 1 / (1 + np.exp(-mean))
+            return error, deviation * error * (1 - error)
 
         return predict
 
     return surrogate
-
-
-def _quietly_fit(
-    model: GaussianProcessRegressor, inputs: NDArray[np.float64], values: NDArray[np.float64]
-) -> None:
-    """Fit; a kernel parameter at its bound is no reason to warn: the search checks the ranking."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(inputs, values)

@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from secateur.cluster.config import Config, ConfigError, check_config, parse_override, read_config
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+def refused(values: dict, match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        check_config(values, source="x.yaml")
+
+
+def test_an_empty_configuration_is_the_demo():
+    config = read_config(None, {})
+    assert config == Config()
+    assert config.data.name == "digits"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_is_valid_and_survives_a_round_trip(path):
+    config = read_config(path, {})
+    assert config.name == path.stem
+    assert check_config(yaml.safe_load(config.as_yaml()), source="again") == config
+
+
+def test_an_unknown_key_is_named_with_its_path_and_the_nearest_valid_key():
+    refused(
+        {"search": {"evalutions": 5}},
+        r"x.yaml: unknown key search\.evalutions: did you mean evaluations\?",
+    )
+
+
+def test_an_unknown_key_like_no_other_is_answered_with_the_valid_ones():
+    refused({"search": {"zzz": 5}}, "valid keys are algorithm, evaluations, population")
+
+
+def test_an_unknown_key_in_a_nested_section_finds_that_section_s_keys():
+    refused(
+        {"network": {"training": {"epoch": 5}}}, r"network\.training\.epoch: did you mean epochs"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"search": {"evaluations": 0}}, r"search\.evaluations: .*greater than or equal to 1.*0"),
+        ({"search": {"evaluations": "many"}}, r"search\.evaluations: .*integer.*'many'"),
+        ({"search": {"evaluations": True}}, r"search\.evaluations: .*integer"),
+        ({"search": 5}, r"x\.yaml: search: "),
+        ({"workers": {"evaluators": 0}}, r"workers\.evaluators: should be auto or at least 1"),
+        ({"workers": {"evaluators": "all"}}, r"workers\.evaluators: should be auto or at least 1"),
+        ({"pruning": {"criterion": "l9"}}, r"pruning\.criterion: should be 'l2'"),
+        ({"objectives": ["error"]}, "at least one other objective"),
+        ({"objectives": ["error", "error"]}, "each once"),
+        ({"objectives": ["macs", "params"]}, "must hold error"),
+        ({"objectives": ["error", "latnecy_ms"]}, r"objectives\.1: .*'latnecy_ms'"),
+        ({"name": "a/b"}, "name must do as the name of a folder"),
+        ({"latency": {"seconds": -1.0}}, r"latency\.seconds: .*greater than 0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected_and_what_came(values, match):
+    refused(values, match)
+
+
+def test_several_problems_are_counted():
+    refused({"search": {"evaluations": 0, "seed": -1}}, r"\(and 1 more\)")
+
+
+def test_error_is_always_the_first_objective():
+    config = check_config({"objectives": ["macs", "error"]}, source="x")
+    assert config.objectives == ["error", "macs"]
+
+
+def test_overrides_reach_nested_keys_and_are_read_as_yaml():
+    overrides = dict([parse_override("search.evaluations=7"), parse_override("pruning.ignore=[a]")])
+    config = read_config(None, overrides)
+    assert config.search.evaluations == 7
+    assert config.pruning.ignore == ["a"]
+
+
+@pytest.mark.parametrize("text", ["search", "=3", "search=[1"])
+def test_a_malformed_override_is_refused(text):
+    with pytest.raises(ConfigError, match="--set"):
+        parse_override(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"a: [1", "is no YAML in line"),
+        (b"- 1", "must hold keys and values, got list"),
+        (b"\xff\xfe\x00\x81", "it is no text file"),
+        (b"a: !!python/object/apply:os.getcwd []", "is no YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_in_one_line(tmp_path, content, match):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=match) as caught:
+        read_config(path, {})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot read the configuration .*none\.yaml"):
+        read_config(tmp_path / "none.yaml", {})
+
+
+def test_an_empty_file_is_the_demo(tmp_path):
+    (tmp_path / "empty.yaml").touch()
+    assert read_config(tmp_path / "empty.yaml", {}) == Config()

@@ -1,0 +1,150 @@
+from collections import Counter, deque
+
+import pytest
+
+from secateur.actors.dispatcher import Crew, LocalDispatcher
+from secateur.actors.job import Answer, Job
+from secateur.cluster.coordinator import Coordinator, RunFailed, outcome_of
+from secateur.cluster.journal import Journal
+from secateur.methods.cost import Cost
+from secateur.search.algorithm import Search
+from secateur.search.baselines import RandomSearch
+from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
+from secateur.search.space import LayerGroup, Space
+
+SPACE = Space(tuple(LayerGroup(name, 16, 2, 2) for name in "abc"))
+OBJECTIVES = ("error", "latency_ms", "memory_bytes")
+
+
+class Stop(Exception):
+    """Stands for a crash."""
+
+
+class Workers:
+    """Answers the newest job first, counts what it measured, and can crash after so many."""
+
+    def __init__(self, *, crash_after: int | None = None, failing: tuple[int, ...] = ()) -> None:
+        self.measured: Counter[tuple[int, str]] = Counter()
+        self._jobs: deque[Job] = deque()
+        self._crash_after = crash_after
+        self._failing = failing
+
+    def submit(self, job: Job) -> None:
+        self._jobs.append(job)
+
+    def next_answer(self) -> Answer:
+        if self._crash_after is not None and self.measured.total() >= self._crash_after:
+            raise Stop
+        job = self._jobs.pop()
+        self.measured[job.number, job.quantity] += 1
+        if job.number in self._failing and job.quantity == "error":
+            return Answer(job.number, job.quantity, "out of memory", "fake", 0.0)
+        value = sum(job.widths) / 100 if job.quantity == "latency_ms" else 1 / sum(job.widths)
+        return Answer(job.number, job.quantity, Estimate.exact(value), "fake", 0.0)
+
+
+def cost(widths):
+    return Cost(macs=sum(widths) * 10, params=sum(widths), memory_bytes=sum(widths) * 4)
+
+
+def drive(journal, workers, budget=30, space=SPACE):
+    Coordinator(
+        Search(RandomSearch(space, seed=1), window=5),
+        journal,
+        workers,
+        objectives=OBJECTIVES,
+        cost=cost,
+        budget=budget,
+    ).run()
+    return journal.candidates(), journal.answers()
+
+
+@pytest.fixture
+def new_journal(tmp_path):
+    made = []
+
+    def make() -> Journal:
+        made.append(Journal.create(tmp_path / f"{len(made)}.db", {}))
+        return made[-1]
+
+    yield make
+    for journal in made:
+        journal.close()
+
+
+def test_the_budget_is_spent_and_not_exceeded(new_journal):
+    candidates, answers = drive(new_journal(), workers := Workers(), budget=12)
+    assert len(candidates) == len(answers) == 12
+    assert set(workers.measured.values()) == {1}
+
+
+@pytest.mark.parametrize("crash_after", [0, 1, 2, 9, 10, 31, 59])
+def test_a_run_resumed_after_a_crash_ends_equal_and_measures_nothing_twice(
+    new_journal, crash_after
+):
+    unbroken = drive(new_journal(), Workers())
+    journal = new_journal()
+    first, second = Workers(crash_after=crash_after), Workers()
+    with pytest.raises(Stop):
+        drive(journal, first)
+    resumed = drive(journal, second)
+    assert resumed == unbroken
+    assert max((first.measured + second.measured).values()) == 1
+
+
+def test_a_complete_run_asks_for_nothing(new_journal):
+    journal = new_journal()
+    drive(journal, Workers())
+    drive(journal, workers := Workers())
+    assert workers.measured.total() == 0
+
+
+def test_a_larger_budget_goes_on_where_the_smaller_ended(new_journal):
+    journal = new_journal()
+    drive(journal, Workers(), budget=10)
+    assert drive(journal, Workers(), budget=30) == drive(new_journal(), Workers(), budget=30)
+
+
+def test_a_space_that_is_exhausted_ends_the_run(new_journal):
+    tiny = Space((LayerGroup("a", 4, 1, 1),))
+    candidates, _ = drive(new_journal(), Workers(), budget=100, space=tiny)
+    assert sorted(candidate.widths for candidate, _ in candidates) == [(1,), (2,), (3,), (4,)]
+
+
+def test_a_failed_candidate_costs_nothing_but_itself(new_journal):
+    candidates, answers = drive(new_journal(), Workers(failing=(3, 7)))
+    assert len(candidates) == 30
+    assert [n for n, known in answers.items() if known["error"].failed] == [3, 7]
+
+
+def test_a_dense_network_that_cannot_be_measured_ends_the_run(new_journal):
+    with pytest.raises(RunFailed, match="dense network cannot be measured: error: out of memory"):
+        drive(new_journal(), Workers(failing=(0,)))
+
+
+def test_the_local_twin_of_the_workers_drives_a_run_too(new_journal):
+    def load(payload: float):
+        return lambda job: Estimate.exact(payload * sum(job.widths))
+
+    twin = LocalDispatcher({"evaluator": Crew(1, load, 0.01), "profiler": Crew(1, load, 2.0)})
+    candidates, answers = drive(new_journal(), twin, budget=8)
+    for candidate, _ in candidates:
+        total = sum(candidate.widths)
+        assert answers[candidate.number]["latency_ms"].result == Estimate.exact(2.0 * total)
+
+
+def test_objectives_are_put_together_in_their_order():
+    candidate = Candidate(4, (8,), "variation")
+    answers = {
+        "latency_ms": Answer(4, "latency_ms", Estimate(2.0, 1.0, 3.0), "p", 0.0),
+        "error": Answer(4, "error", Estimate(0.5, 0.4, 0.6), "e", 0.0),
+    }
+    outcome = outcome_of(candidate, Cost(7, 8, 9), answers, ("error", "macs", "latency_ms"))
+    assert isinstance(outcome, Evaluation)
+    assert outcome.objectives == (0.5, 7.0, 2.0)
+
+
+def test_one_failed_answer_fails_the_candidate_with_its_reason():
+    answers = {"error": Answer(4, "error", "RuntimeError: boom", "e", 0.0)}
+    outcome = outcome_of(Candidate(4, (8,), "variation"), Cost(7, 8, 9), answers, ("error",))
+    assert outcome == Failure(Candidate(4, (8,), "variation"), "error: RuntimeError: boom")

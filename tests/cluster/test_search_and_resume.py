@@ -1,0 +1,228 @@
+"""The product itself, as its users call it: searches on Ray, killed, resumed, exported, measured.
+
+All runs are the example `digits-macs.yaml`, whose objectives are deterministic.
+"""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import secateur
+from secateur.cluster.cli import main
+from secateur.methods.datasets import load_dataset
+from secateur.search.indicators import front
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
+EVALUATIONS = 60
+PATIENCE_S = 240
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def status(directory: Path) -> dict:
+    return json.loads(run("status", directory, "--json"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Path:
+    """A complete run with one evaluator."""
+    directory = tmp_path_factory.mktemp("runs") / "unbroken"
+    run("search", EXAMPLE, "--run", directory, "--evaluators", 1)
+    return directory
+
+
+def test_a_complete_run_says_so(unbroken):
+    found = status(unbroken)
+    assert found["state"] == "complete"
+    assert found["evaluations"] == found["budget"] == EVALUATIONS
+    assert found["failures"] == 0
+    assert 0.5 < found["hypervolume"] < 1.331
+    assert found["seed"] == 0
+    assert found["elapsed_s"] > 1
+    assert len(found["archive_hash"]) == 64
+
+
+def test_resuming_a_complete_run_does_nothing_and_succeeds(unbroken):
+    before = (unbroken / "journal.db").read_bytes()
+    assert "complete" in run("resume", unbroken)
+    assert (unbroken / "journal.db").read_bytes() == before
+
+
+def test_a_run_is_not_overwritten(unbroken):
+    done = subprocess.run(
+        command("search", EXAMPLE, "--run", unbroken), capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "holds a run already" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("evaluators", [2, 4])
+def test_the_number_of_evaluators_does_not_change_the_archive(unbroken, tmp_path, evaluators):
+    run("search", EXAMPLE, "--run", tmp_path / "run", "--evaluators", evaluators)
+    assert status(tmp_path / "run")["archive_hash"] == status(unbroken)["archive_hash"]
+
+
+def test_another_seed_gives_another_archive(unbroken, tmp_path):
+    arguments = ("--run", tmp_path / "run", "--seed", 1, "--evaluations", 12)
+    run("search", EXAMPLE, *arguments)
+    found = secateur.open_run(tmp_path / "run").results().members
+    first = secateur.open_run(unbroken).results().members[:12]
+    assert [m.widths for m in found] != [m.widths for m in first]
+
+
+def test_nearly_all_genomes_are_distinct(unbroken):
+    members = secateur.open_run(unbroken).results().members
+    assert len({member.widths for member in members}) == EVALUATIONS
+
+
+def test_the_front_is_the_set_of_non_dominated_networks(unbroken):
+    printed = json.loads(run("front", unbroken, "--json"))
+    members = secateur.open_run(unbroken).results().members
+    points = np.array([[e.value for e in m.objectives.values()] for m in members])
+    assert sorted(entry["id"] for entry in printed["front"]) == front(points).tolist()
+    assert printed["dense"]["id"] == 0
+    for entry in (*printed["front"], printed["dense"]):
+        assert set(entry) >= {"id", "objectives", "macs", "params", "widths", "origin"}
+        assert set(entry["objectives"]) == {"error", "macs", "memory_bytes"}
+        for interval in entry["objectives"].values():
+            assert interval["low"] <= interval["value"] <= interval["high"]
+        assert 0 <= entry["final_error"]["value"] <= 1
+
+
+@pytest.mark.parametrize("pick", ["fastest", "knee", "most-accurate"])
+def test_a_handed_out_network_is_what_was_measured(unbroken, pick):
+    directory = unbroken / "exports" / pick
+    card = json.loads((directory / "model.json").read_text())
+    assert card["certificate"]["holds"]
+    for split, recorded in (("search", card["objectives"]["error"]), ("final", None)):
+        found = json.loads(
+            run("evaluate", directory, "--data", "digits", "--split", split, "--json")
+        )
+        expected = (recorded or card["final_error"])["value"]
+        assert 1 - found["accuracy_torch"] == pytest.approx(expected, abs=1e-12)
+        assert 1 - found["accuracy_onnx"] == pytest.approx(expected, abs=1e-12)
+    images = load_dataset("digits").final.pixels[:50].transpose(0, 3, 1, 2) / np.float32(255)
+    inputs = ((images - 0.306) / 0.376).astype(np.float32)
+    with torch.inference_mode():
+        by_torch = secateur.load(directory)(torch.from_numpy(inputs)).numpy()
+    session = onnxruntime.InferenceSession(directory / "model.onnx")
+    (by_onnx,) = session.run(None, {session.get_inputs()[0].name: inputs})
+    assert np.abs(by_torch - by_onnx).max() <= 1e-4 * max(1, np.abs(by_torch).max())
+
+
+def test_any_network_of_the_run_can_be_exported(unbroken, tmp_path):
+    member = secateur.open_run(unbroken).results().members[7]
+    run("export", unbroken, "--pick", 7, "--to", tmp_path / "seven")
+    network = secateur.load(tmp_path / "seven")
+    assert sum(p.numel() for p in network.parameters()) == member.params
+    card = json.loads((tmp_path / "seven" / "model.json").read_text())
+    assert tuple(card["widths"]) == member.widths
+
+
+def test_a_wrong_pick_is_answered_with_the_right_ones(unbroken, tmp_path, capsys):
+    code = main(["export", str(unbroken), "--pick", "best", "--to", str(tmp_path / "x")])
+    assert code == 2
+    assert "--pick must be fastest, knee, most-accurate or the id" in capsys.readouterr().err
+
+
+def test_a_run_being_worked_on_is_refused_to_a_second_process(unbroken, capsys):
+    from secateur.cluster.lock import held
+
+    opened = secateur.open_run(unbroken)
+    opened.journal.note("completed", None)
+    try:
+        with held(unbroken):
+            assert opened.state == "running"
+            assert main(["resume", str(unbroken)]) == 1
+    finally:
+        opened.journal.note("completed", True)
+    assert "is being worked on by another process" in capsys.readouterr().err
+
+
+def rows(directory: Path) -> dict:
+    """All answers of a run that may be alive, by candidate and quantity."""
+    path = directory / "journal.db"
+    if not path.exists():
+        return {}
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+    try:
+        return {tuple(row[:2]): row for row in connection.execute("select * from answers")}
+    finally:
+        connection.close()
+
+
+def start(directory: Path) -> subprocess.Popen:
+    resuming = (directory / "journal.db").exists()
+    arguments = ("resume", directory) if resuming else ("search", EXAMPLE, "--run", directory)
+    return subprocess.Popen(
+        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def test_a_run_killed_at_ten_random_moments_ends_as_the_unbroken_one(unbroken, tmp_path):
+    rng = random.Random(20261124)
+    directory, kills, known = tmp_path / "run", 0, {}
+    # Six moments lie in the search, after so many more answers; four anywhere from the start on.
+    moments = [("answers", rng.randint(1, 8)) for _ in range(6)]
+    moments += [("seconds", rng.uniform(0.5, 15.0)) for _ in range(4)]
+    rng.shuffle(moments)
+    for kind, amount in moments:
+        process, begun = start(directory), time.monotonic()
+        before = len(rows(directory))
+        while process.poll() is None:
+            spent = time.monotonic() - begun
+            assert spent < PATIENCE_S, "the run makes no progress"
+            enough = spent if kind == "seconds" else len(rows(directory)) - before
+            if enough >= amount:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.05)
+        process.wait()
+        after = rows(directory)
+        assert known.items() <= after.items(), "an answer was measured again or lost"
+        known = after
+    assert kills == 10, "the run ended before all kills: make the example longer"
+    run("resume", directory)
+    assert known.items() <= rows(directory).items()
+    assert status(directory)["archive_hash"] == status(unbroken)["archive_hash"]
+    assert secateur.open_run(directory).front() == secateur.open_run(unbroken).front()
+
+
+def test_an_interrupt_stops_a_run_cleanly_and_tells_how_to_go_on(tmp_path):
+    directory = tmp_path / "run"
+    process = subprocess.Popen(
+        command("search", EXAMPLE, "--run", directory),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(rows(directory)) < 3:
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == f"secateur: stopped; go on with: secateur resume {directory}"
+    assert "Traceback" not in errors
+    assert status(directory)["state"] == "stopped"

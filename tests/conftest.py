@@ -1,0 +1,61 @@
+"""What all tests share: quiet threads, repeatable examples, real data, one tiny network."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test first imports it
+
+settings.register_profile("secateur", deadline=None, derandomize=True)
+settings.load_profile("secateur")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder that holds CIFAR-10 and the published weights; a test skips without it."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SECATEUR_TEST_DATA", beside))
+    if not (folder / "cifar10").is_dir():
+        pytest.skip(f"no real data at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> SimpleNamespace:
+    """A ResNet of two groups (4 and 8 channels), as if trained, and everything made from it.
+
+    It holds `network`, `plan`, `pruner`, `images` (6, 3, 8, 8), `shape`, `model` (ONNX bytes) and
+    `template`. Nobody may change it.
+    """
+    import torch
+
+    from secateur.methods.networks import ResNet
+    from secateur.methods.onnx_graph import OnnxTemplate, export
+    from secateur.methods.plan import trace
+    from secateur.methods.surgery import Pruner
+
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    network = ResNet(blocks=1, widths=(4, 8), in_channels=3, classes=5).eval()
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if name.endswith("num_batches_tracked"):
+                continue
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) / 3)
+            if name.endswith("running_var"):
+                tensor.copy_(tensor.abs() + 0.5)
+    images = torch.randn(6, 3, 8, 8, generator=generator)
+    plan = trace(network, images[:1])
+    model = export(network, images[:1])
+    return SimpleNamespace(
+        network=network,
+        plan=plan,
+        pruner=Pruner(network, plan, criterion="l2"),
+        images=images,
+        shape=(3, 8, 8),
+        model=model,
+        template=OnnxTemplate(model),
+    )

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from secateur.methods.cost import Cost
+from secateur.methods.cost_model import CostModel
+from secateur.methods.memory import MemoryModel
+from secateur.methods.networks import cifar_resnet
+from secateur.methods.onnx_graph import OnnxTemplate, export
+from secateur.methods.plan import trace
+from secateur.methods.surgery import Pruner
+from secateur.methods.weights import state_of
+
+
+class NoActivations:
+    """A memory model of a network that computes in place."""
+
+    def peak_activation_bytes(self, genomes: np.ndarray, batch: int) -> np.ndarray:
+        return np.zeros(len(genomes)) * batch
+
+
+def cost_model(pruner: Pruner, memory: object, *, batch: int = 1) -> CostModel:
+    return CostModel(
+        pruner.plan,
+        {name: tuple(tensor.shape) for name, tensor in pruner.state.items()},
+        [name for name, _ in pruner.network.named_parameters()],
+        memory,
+        batch=batch,
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "millions"), [(20, 40.55), (32, 68.86), (56, 125.49), (110, 252.89)]
+)
+def test_a_cifar_resnet_has_the_published_number_of_macs(depth, millions):
+    network = cifar_resnet(depth).eval()
+    pruner = Pruner(network, trace(network, torch.zeros(1, 3, 32, 32)), criterion="l2")
+    cost = cost_model(pruner, NoActivations())
+    dense = [group.width for group in pruner.plan.groups]
+    assert cost(dense).macs == pytest.approx(millions * 1e6, abs=0.005e6)
+    assert cost(dense).params == sum(parameter.numel() for parameter in network.parameters())
+
+
+def macs_of(network: nn.Module, images: Tensor) -> int:
+    """Multiply-adds of one image, counted while the network runs."""
+    total = 0
+
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal total
+        total += output[0].numel() * layer.weight[0].numel()
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.inference_mode():
+        network(images[:1])
+    return total
+
+
+@given(widths=st.tuples(st.integers(1, 4), st.integers(1, 8)))
+@settings(max_examples=12)
+def test_what_is_counted_on_the_plan_is_what_the_cut_network_has(tiny, widths):
+    cost = cost_model(tiny.pruner, NoActivations())(widths)
+    cut = tiny.pruner.cut(widths)
+    assert cost.params == sum(parameter.numel() for parameter in cut.parameters())
+    assert cost.macs == macs_of(cut, tiny.images)
+    assert cost.memory_bytes == 4 * sum(tensor.numel() for tensor in state_of(cut).values())
+
+
+def test_many_genomes_cost_what_each_of_them_costs(tiny):
+    cost = cost_model(tiny.pruner, MemoryModel(tiny.pruner, tiny.template, shape=tiny.shape))
+    genomes = np.array([[4, 8], [1, 1], [3, 5]])
+    each = [cost(tuple(row)) for row in genomes.tolist()]
+    assert cost.macs(genomes).tolist() == [one.macs for one in each]
+    assert cost.params(genomes).tolist() == [one.params for one in each]
+    assert cost.memory_bytes(genomes).tolist() == [one.memory_bytes for one in each]
+
+
+class Small(nn.Module):
+    """A residual block around an inner group of four channels; small enough for paper."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 2, 3, padding=1, bias=False)
+        self.wide, self.back = nn.Conv2d(2, 4, 1, bias=False), nn.Conv2d(4, 2, 1, bias=False)
+        self.head = nn.Linear(2, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = self.stem(images)
+        images = images + self.back(self.wide(images).relu())
+        return self.head(images.mean(dim=(2, 3)))
+
+
+@pytest.fixture(scope="module")
+def small() -> CostModel:
+    network, image = Small().eval(), torch.rand(1, 1, 4, 4)
+    pruner = Pruner(network, trace(network, image), criterion="l2")
+    template = OnnxTemplate(export(network, image))
+    return cost_model(pruner, MemoryModel(pruner, template, shape=(1, 4, 4)), batch=2)
+
+
+@pytest.mark.parametrize(
+    ("width", "macs", "params", "floats"),
+    [
+        # At the ReLU the stem's 2 x 16 numbers wait for the addition beside 16 in and 16 out a
+        # channel; at width 1, the second convolution and the addition hold as many or more.
+        (4, 16 * (9 * 2 + 2 * 4 + 4 * 2) + 6, 18 + 8 + 8 + 9, 32 + 64 + 64),
+        (2, 16 * (9 * 2 + 2 * 2 + 2 * 2) + 6, 18 + 4 + 4 + 9, 32 + 32 + 32),
+        (1, 16 * (9 * 2 + 2 * 1 + 1 * 2) + 6, 18 + 2 + 2 + 9, 32 + 32 + 32),
+    ],
+)
+def test_a_small_network_costs_what_it_costs_on_paper(small, width, macs, params, floats):
+    batch = 2
+    expected = Cost(macs, params, memory_bytes=4 * (params + batch * floats))
+    assert small((width,)) == expected

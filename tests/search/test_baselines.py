@@ -1,0 +1,91 @@
+"""What is particular to the baselines; tests/search/test_algorithm.py has their contract."""
+
+import numpy as np
+import pytest
+
+from secateur.search.algorithm import Algorithm
+from secateur.search.baselines import NSGA2, RandomSearch
+from secateur.search.candidate import Candidate, Estimate, Evaluation
+from secateur.search.indicators import hypervolume
+from secateur.search.space import LayerGroup, Space
+
+SPACE = Space(tuple(LayerGroup(f"g{index}", 64, 4, 4) for index in range(6)))
+
+
+def objectives_of(widths: tuple[int, ...]) -> tuple[float, float]:
+    """Cost, and an error that the first groups decide: both 1 at worst."""
+    kept = np.array(widths) / 64
+    weights = np.linspace(1, 0, len(kept))
+    return float(kept.mean()), float(((1 - kept) ** 2 * weights).sum() / weights.sum())
+
+
+def run(algorithm: Algorithm, evaluations: int) -> list[Candidate]:
+    asked: list[Candidate] = []
+    while len(asked) < evaluations and (candidate := algorithm.breed(asked)) is not None:
+        asked.append(candidate)
+        values = objectives_of(candidate.widths)
+        algorithm.commit(Evaluation(candidate, tuple(map(Estimate.exact, values))))
+    return asked
+
+
+def volume(candidates: list[Candidate]) -> float:
+    return hypervolume(np.array([objectives_of(candidate.widths) for candidate in candidates]))
+
+
+def test_nsga2_finds_a_larger_hypervolume_than_random_search():
+    wins = sum(
+        volume(run(NSGA2(SPACE, seed=seed), 200)) > volume(run(RandomSearch(SPACE, seed=seed), 200))
+        for seed in range(5)
+    )
+    assert wins >= 4
+
+
+def test_every_generation_of_nsga2_is_better_than_the_one_before():
+    candidates = run(NSGA2(SPACE, seed=0, population=20), 200)
+    generations = [volume(candidates[start : start + 20]) for start in range(0, 200, 20)]
+    assert np.mean(generations[-3:]) > np.mean(generations[:3])
+
+
+def test_nsga2_breeds_by_variation_once_its_first_generation_is_committed():
+    candidates = run(NSGA2(SPACE, seed=0, population=10), 40)
+    assert [c.origin for c in candidates[:10]] == ["dense"] + ["initial"] * 9
+    assert {c.origin for c in candidates[10:]} == {"variation"}
+
+
+def test_nsga2_waits_for_its_whole_generation():
+    algorithm = NSGA2(SPACE, seed=0, population=4)
+    asked: list[Candidate] = []
+    while (candidate := algorithm.breed(asked)) is not None:
+        asked.append(candidate)
+    assert len(asked) == 4
+    for number, candidate in enumerate(asked):
+        assert algorithm.breed(asked) is None, number
+        values = objectives_of(candidate.widths)
+        algorithm.commit(Evaluation(candidate, tuple(map(Estimate.exact, values))))
+    assert algorithm.breed(asked).number == 4
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=ValueError,
+    reason="where mating finds nothing new, an array of size 0 cannot be reshaped to (0, -1)",
+)
+def test_nsga2_goes_on_where_its_parents_have_no_new_offspring():
+    space = Space(tuple(LayerGroup(f"g{index}", 16, 4, 4) for index in range(3)))
+    for seed in range(5):
+        candidates = run(NSGA2(space, seed=seed, population=4), space.size)
+        assert len({candidate.widths for candidate in candidates}) == space.size
+
+
+def test_random_search_draws_every_width_about_as_often():
+    drawn = np.array([c.widths for c in run(RandomSearch(SPACE, seed=0), 400)[1:]])
+    for width in SPACE.choices[0]:
+        assert np.mean(drawn == width) == pytest.approx(1 / 16, abs=0.02)
+
+
+def test_random_search_says_where_its_candidates_come_from():
+    assert [c.origin for c in run(RandomSearch(SPACE, seed=0), 3)] == [
+        "dense",
+        "initial",
+        "initial",
+    ]

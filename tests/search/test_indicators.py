@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from secateur.search.indicators import front, hypervolume, knee, running_hypervolume
+
+GRID = st.integers(0, 12).map(lambda tenths: tenths / 10)
+
+
+@st.composite
+def point_sets(draw: st.DrawFn, most: int = 8) -> np.ndarray:
+    shape = (draw(st.integers(1, most)), draw(st.integers(2, 3)))
+    return draw(arrays(np.float64, shape, elements=GRID))
+
+
+def test_three_points_of_a_staircase_dominate_six_squares():
+    assert hypervolume(np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]), 4.0) == pytest.approx(6.0)
+
+
+def test_three_boxes_dominate_what_inclusion_and_exclusion_gives():
+    points = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0], [2.0, 3.0, 1.0]])
+    # Each box has 3 * 2 * 1, two share 2 * 1 * 1, all three share 1: 3 * 6 - 3 * 2 + 1.
+    assert hypervolume(points, 4.0) == pytest.approx(13.0)
+
+
+def test_dominated_and_equal_points_add_nothing():
+    points = np.array([[1.0, 1.0], [1.0, 1.0], [2.0, 3.0]])
+    assert hypervolume(points, 4.0) == pytest.approx(9.0)
+
+
+def test_a_point_on_or_beyond_the_reference_adds_nothing():
+    inside = np.array([[0.5, 0.5]])
+    outside = np.array([[0.1, 1.1], [1.2, 0.0], [0.5, 0.5]])
+    assert hypervolume(outside) == pytest.approx(hypervolume(inside)) == pytest.approx(0.36)
+    assert hypervolume(outside[:2]) == 0.0
+
+
+def test_no_points_dominate_nothing():
+    assert hypervolume(np.empty((0, 3))) == 0.0
+    assert running_hypervolume(np.empty((0, 3))) == []
+
+
+@given(point_sets())
+def test_the_running_hypervolume_is_that_of_every_prefix(points):
+    prefixes = [hypervolume(points[: count + 1]) for count in range(len(points))]
+    np.testing.assert_allclose(running_hypervolume(points), prefixes, rtol=0, atol=1e-12)
+
+
+def dominates(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.all(one <= other) and np.any(one < other))
+
+
+@given(point_sets())
+def test_the_front_holds_exactly_the_points_that_none_dominates(points):
+    expected = [
+        index
+        for index, point in enumerate(points)
+        if not any(dominates(other, point) for other in points)
+    ]
+    assert front(points).tolist() == expected
+
+
+def test_no_points_have_no_front():
+    assert front(np.empty((0, 2))).tolist() == []
+
+
+def test_equal_points_all_stay_on_the_front():
+    assert front(np.array([[1.0, 2.0], [3.0, 3.0], [1.0, 2.0]])).tolist() == [0, 2]
+
+
+def test_the_knee_is_nearest_to_the_ideal_with_every_axis_stretched():
+    assert knee(np.array([[0.0, 1000.0], [0.3, 300.0], [0.5, 100.0], [1.0, 0.0]])) == 1
+    # Unstretched, the last point would be nearest to (0, 0).
+
+
+def test_an_axis_on_which_all_points_agree_does_not_matter_to_the_knee():
+    assert knee(np.array([[0.9, 5.0], [0.1, 5.0]])) == 1
+
+
+def test_the_only_point_is_the_knee():
+    assert knee(np.array([[7.0, 7.0]])) == 0
+
+
+def test_no_points_have_no_knee():
+    with pytest.raises(ValueError, match="at least one point"):
+        knee(np.empty((0, 2)))
