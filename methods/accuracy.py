@@ -39,8 +39,8 @@ def recalibrate(network: nn.Module, inputs: Tensor, *, batch: int = 250) -> nn.M
         norm.train()
     try:
         with torch.inference_mode():
-            for start in range(0, len(inputs), batch):
-                network(inputs[start : start + batch])
+            for part in torch.tensor_split(inputs, -(-len(inputs) // batch)):
+                network(part)  # parts of nearly the same size: none is too small for a variance
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
@@ -100,8 +100,10 @@ class AccuracyMeter:
             raise
 
     def network(self, widths: Sequence[int]) -> nn.Module:
-        """Return the smaller network, its BatchNorm recalibrated."""
-        return recalibrate(self._pruner.cut(widths), self._recalibration)
+        """Return the smaller network, BatchNorm recalibrated; the dense one as it was trained."""
+        network = self._pruner.cut(widths)
+        dense = [group.width for group in self._pruner.plan.groups]
+        return network if list(widths) == dense else recalibrate(network, self._recalibration)
 
     def error(self, network: nn.Module, split: str) -> Estimate:
         """Return the top-1 error of a network on a split."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from .arrays import read_arrays
 from .import_path import resolve
 
 
@@ -105,11 +106,14 @@ def _cifar10_sheets(folder: Path) -> tuple[Images, Images]:
             f"the data root has no {', '.join(absent)} in {folder}: expected {', '.join(names)}; "
             "leave --data-root out to download CIFAR-10 by torchvision"
         )
-    with np.load(folder / "labels.npz", allow_pickle=False) as labels:
-        train_labels = labels["train_labels"].astype(np.int64)
-        test_labels = labels["test_labels"].astype(np.int64)
+    labels = read_arrays(folder / "labels.npz")
+    if absent := [name for name in ("train_labels", "test_labels") if name not in labels]:
+        raise ValueError(f"{folder / 'labels.npz'} holds no array {absent[0]}; copy it anew")
     train, test = (_sheet(folder / name) for name in names[1:])
-    return Images(train, train_labels[: len(train)]), Images(test, test_labels)
+    return (
+        Images(train, labels["train_labels"][: len(train)].astype(np.int64)),
+        Images(test, labels["test_labels"].astype(np.int64)),
+    )
 
 
 def _sheet(path: Path) -> NDArray[np.uint8]:

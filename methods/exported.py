@@ -59,6 +59,11 @@ def load(directory: Path) -> nn.Module:
     card = read_card(directory)
     state = _read_state(directory / WEIGHTS)
     dense = build(card["factory"], card["arguments"])
+    if missing := [name for name in state_of(dense) if name not in state]:
+        raise ValueError(
+            f"{directory / WEIGHTS} lacks {missing[0]} ({len(missing)} tensors in all) of "
+            f"{card['factory']}: export the network anew"
+        )
     return fit(dense, state).eval()
 
 

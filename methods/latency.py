@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from ..search.candidate import Estimate
 from .onnx_graph import INPUT
@@ -45,7 +46,7 @@ ROUNDS = 15
 
 
 def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Open a session on the CPU with this many threads and no spinning beside them."""
+    """Open a session on the CPU with this many threads, otherwise as ONNX Runtime comes."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -124,8 +125,6 @@ class LatencyMeter:
 def median_estimate(values: NDArray[np.float64]) -> Estimate:
     """Return the median with its 95 % interval from order statistics (distribution-free)."""
     ordered = np.sort(values)
-    count = len(ordered)
-    half = 0.98 * np.sqrt(count)  # normal approximation of the binomial: 1.96 * sqrt(n) / 2
-    low = max(0, int(np.floor(count / 2 - half)))
-    high = min(count - 1, int(np.ceil(count / 2 + half)) - 1)
-    return Estimate(float(np.median(ordered)), float(ordered[low]), float(ordered[max(high, low)]))
+    rank = max(int(binom.ppf(0.025, len(ordered), 0.5)) - 1, 0)
+    low, high = ordered[rank], ordered[len(ordered) - 1 - rank]
+    return Estimate(float(np.median(ordered)), float(low), float(high))

@@ -26,19 +26,18 @@ class OnnxTemplate:
 
     def __init__(self, model: bytes) -> None:
         self._skeleton = onnx.load_from_string(model)
-        initializers = {tensor.name: tensor for tensor in self._skeleton.graph.initializer}
-        self._owned = [name for name in initializers if "." in name or name in ("weight", "bias")]
-        constants = [tensor for name, tensor in initializers.items() if name not in self._owned]
+        self._initializers = list(self._skeleton.graph.initializer)
         del self._skeleton.graph.initializer[:]
-        self._skeleton.graph.initializer.extend(constants)
 
     def fill(self, state: State) -> bytes:
-        """Return the serialised model that holds these tensors."""
+        """Return the serialised model that holds these tensors; its own constants stay."""
         model = onnx.ModelProto()
         model.CopyFrom(self._skeleton)
-        for name in self._owned:
-            array = np.ascontiguousarray(state[name].detach().cpu().numpy())
-            model.graph.initializer.append(numpy_helper.from_array(array, name))
+        for tensor in self._initializers:
+            if tensor.name in state:
+                array = np.ascontiguousarray(state[tensor.name].detach().cpu().numpy())
+                tensor = numpy_helper.from_array(array, tensor.name)
+            model.graph.initializer.append(tensor)
         return bytes(model.SerializeToString())
 
 

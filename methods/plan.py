@@ -4,6 +4,8 @@ torch-pruning's DepGraph (Fang et al., CVPR 2023) finds what depends on a layer'
 file keeps the groups that can be cut exactly and says why it leaves the others alone.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -77,9 +79,10 @@ def trace(network: nn.Module, example: Tensor, *, ignore: tuple[str, ...] = ()) 
                 f"there are {', '.join(convolutions[:4])}, ..."
             )
     try:
-        graph = torch_pruning.DependencyGraph().build_dependency(
-            network, example_inputs=example, verbose=False
-        )
+        with _gradients_enabled(network):  # DepGraph follows them from output to input
+            graph = torch_pruning.DependencyGraph().build_dependency(
+                network, example_inputs=example, verbose=False
+            )
     except Exception as error:
         raise ValueError(
             f"cannot trace {type(network).__name__} for pruning: {type(error).__name__}: {error}"
@@ -89,7 +92,7 @@ def trace(network: nn.Module, example: Tensor, *, ignore: tuple[str, ...] = ()) 
         if any(fnmatchcase(name, pattern) for pattern in ignore):
             skipped.append((name, "ignored by the configuration"))
             continue
-        found = _group(graph, network.get_submodule(name), name, names)
+        found = _group(graph, network, name, names)
         if isinstance(found, PlannedGroup):
             groups.append(found)
         else:
@@ -104,11 +107,12 @@ def trace(network: nn.Module, example: Tensor, *, ignore: tuple[str, ...] = ()) 
 
 def _group(
     graph: torch_pruning.DependencyGraph,
-    layer: nn.Module,
+    network: nn.Module,
     name: str,
     names: dict[nn.Module, str],
 ) -> PlannedGroup | str:
     """Return the group of a convolution's output channels, or why it cannot be cut."""
+    layer = network.get_submodule(name)
     assert isinstance(layer, nn.Conv2d)
     width = layer.out_channels
     if layer.groups > 1:
@@ -140,9 +144,26 @@ def _group(
             return f"they are added to those of {target}"
         else:
             return f"they reach {target}, a {type(module).__name__}"
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    for part in slices:
+        if shapes[part.tensor][part.dim] != width:
+            return f"{part.tensor} reads more than them: they are concatenated with others"
     if not any(part.dim == 1 for part in slices):
         return "nothing reads them but the output"
     return PlannedGroup(name, width, tuple(dict.fromkeys(slices)))
+
+
+@contextmanager
+def _gradients_enabled(network: nn.Module) -> Iterator[None]:
+    frozen = [p for p in network.parameters() if not p.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 def _layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:

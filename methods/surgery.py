@@ -24,22 +24,25 @@ def slice_state(state: State, plan: Plan, kept: Kept) -> State:
 
 
 def mask_state(state: State, plan: Plan, kept: Kept) -> State:
-    """Zero what the pruned channels hold: the same function as the sliced network, at full size."""
+    """Zero what the pruned channels hold and what reads them: the sliced network at full size."""
     masked = dict(state)
     for group, indices in zip(plan.groups, kept, strict=True):
         mask = torch.zeros(group.width)
         mask[torch.from_numpy(indices)] = 1.0
         for part in group.slices:
-            if part.dim == 0 and not part.tensor.endswith(("running_mean", "running_var")):
-                tensor = masked[part.tensor]
-                masked[part.tensor] = tensor * mask.view(-1, *[1] * (tensor.ndim - 1))
+            if part.tensor.endswith(("running_mean", "running_var")):
+                continue
+            tensor = masked[part.tensor]
+            shape = [1] * tensor.ndim
+            shape[part.dim] = group.width
+            masked[part.tensor] = tensor * mask.view(shape)
     return masked
 
 
 def fit(network: nn.Module, state: State) -> nn.Module:
     """Return a network of the same structure that holds `state`, of whatever widths.
 
-    Nothing of the given network is copied but its structure; its tensors stay untouched.
+    The given network stays untouched and shares no tensor with the new one.
     """
     shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
     fitted: nn.Module = copy.deepcopy(network, shared)
@@ -50,7 +53,9 @@ def fit(network: nn.Module, state: State) -> nn.Module:
                 if tensor is None:
                     continue
                 new = state.get(prefix + key, tensor).detach()
-                own[key] = nn.Parameter(new) if kind == "parameter" else new.clone()
+                if kind == "buffer" or new.data_ptr() == tensor.data_ptr():
+                    new = new.clone()  # training the new network must not change the given one
+                own[key] = nn.Parameter(new) if kind == "parameter" else new
         _resize(module)
     return fitted
 

@@ -1,13 +1,13 @@
 """Weights: reading them from files that cannot run code, and putting them into a network."""
 
-import zipfile
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from .arrays import read_arrays
 
 State = dict[str, Tensor]
 
@@ -20,9 +20,9 @@ def read_weights(path: Path) -> State:
         if path.suffix == ".safetensors":
             return load_file(path)
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (SafetensorError, zipfile.BadZipFile, OSError, ValueError) as error:
+            arrays = read_arrays(path)
+            return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise ValueError(f"cannot read the weights in {path}: {error}") from error
     raise ValueError(
         f"weights must be a .safetensors or .npz file, got {path}: convert a .pth file by "

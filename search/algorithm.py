@@ -56,7 +56,7 @@ class Search:
     def tell(self, outcome: Outcome) -> None:
         """Take an outcome, in whatever order they come; commit it when its turn has come."""
         number = outcome.candidate.number
-        if number >= len(self._asked) or self._asked[number] != outcome.candidate:
+        if number >= self._handed_out or self._asked[number] != outcome.candidate:
             raise ValueError(f"candidate {number} was told but never asked: {outcome.candidate}")
         if number < self._committed or number in self._waiting:
             raise ValueError(f"candidate {number} was told twice: each has one outcome")
@@ -68,6 +68,8 @@ class Search:
 
     def recall(self, candidate: Candidate) -> None:
         """Take a candidate as asked already, as the journal has it, before anything is told."""
+        if self._handed_out != len(self._asked):
+            raise ValueError(f"candidate {candidate.number} is recalled after others were asked")
         if candidate.number != len(self._asked):
             raise ValueError(
                 f"candidates are recalled in order: expected {len(self._asked)}, "

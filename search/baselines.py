@@ -150,10 +150,10 @@ class _Unseen(DuplicateElimination):  # type: ignore[misc]
 
 
 def _rows(population: Any) -> NDArray[np.float64]:
+    if len(population) == 0:
+        return np.empty((0, 0))
     return np.asarray(population.get("X"), dtype=np.float64).reshape(len(population), -1)
 
 
 def _keys(population: Any) -> list[tuple[int, ...]]:
-    if len(population) == 0:
-        return []
     return [tuple(round(x) for x in row) for row in _rows(population)]

@@ -93,10 +93,11 @@ def _neighbours(
     climbers, groups = positions.shape
     around = np.repeat(positions[:, None, :], count, axis=1)
     rows, columns = np.arange(climbers)[:, None], np.arange(count)[None, :]
-    for change in range(2):
-        group = rng.integers(groups, size=(climbers, count))
-        step = rng.integers(1, 3, size=(climbers, count)) * rng.choice([-1, 1], (climbers, count))
-        if change:
-            step *= rng.integers(0, 2, size=(climbers, count))
-        around[rows, columns, group] += step
+    size = (climbers, count)
+    first = rng.integers(groups, size=size)
+    second = (first + rng.integers(1, max(groups, 2), size=size)) % groups
+    steps = rng.integers(1, 3, size=(2, *size)) * rng.choice([-1, 1], size=(2, *size))
+    around[rows, columns, first] += steps[0]
+    if groups > 1:
+        around[rows, columns, second] += steps[1] * rng.integers(0, 2, size=size)
     return np.clip(around, 0, space.highest)

@@ -74,9 +74,10 @@ def _minimum_risk(
     With Q = L L', the weights y/(p'y) of the minimiser of |L'y|^2 + (p'y - 1)^2 solve the
     constrained problem: both are the non-negative ray with the least y'Qy / (p'y)^2.
     """
-    values, vectors = np.linalg.eigh(covariance)
+    scale = mean.max()  # tiny returns would look like none at all to the solver
+    values, vectors = np.linalg.eigh(covariance / scale)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    system = np.vstack([root, mean])
+    system = np.vstack([root, mean / scale])
     weights, _ = nnls(system, np.append(np.zeros(len(mean)), 1.0))
     solution: NDArray[np.float64] = weights
     return solution

@@ -91,9 +91,6 @@ def test_dropout_does_not_disturb_recalibration():
     torch.testing.assert_close(network[1].running_mean, data.mean(dim=(0, 2, 3)))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a last batch of one image has no variance, torch refuses it"
-)
 def test_a_last_batch_of_one_image_is_no_obstacle():
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(2)).eval()
     recalibrate(network, torch.randn(9, 2, 4, 4), batch=4)
@@ -143,6 +140,15 @@ def test_the_error_is_the_share_of_wrong_answers_of_the_cut_and_recalibrated_net
     wrong = network(PLAIN(search)).argmax(dim=1).numpy() != search.labels
     assert error == error_estimate(int(wrong.sum()), 120)
     assert network.get_submodule("layer1.0").conv1.weight.shape[0] == 2
+
+
+def test_the_dense_network_is_measured_as_it_was_trained(tiny):
+    measure = meter(tiny)
+    dense = measure.network((4, 8)).state_dict()
+    for name, tensor in tiny.network.state_dict().items():
+        assert torch.equal(dense[name], tensor), name
+    cut = measure.network((4, 7)).state_dict()
+    assert not torch.equal(cut["bn1.running_mean"], dense["bn1.running_mean"])
 
 
 def test_every_split_has_its_own_error(tiny):

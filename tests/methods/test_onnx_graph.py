@@ -98,7 +98,6 @@ def test_other_weights_of_the_same_network_can_be_filled_in():
     torch.testing.assert_close(refill(network), evaluated(network, IMAGES), atol=1e-4, rtol=0)
 
 
-@pytest.mark.xfail(strict=True, reason="only names with a dot are taken for the network's own")
 def test_a_parameter_of_the_network_itself_can_be_filled_in():
     class Scaled(Net):
         def __init__(self) -> None:
@@ -112,7 +111,6 @@ def test_a_parameter_of_the_network_itself_can_be_filled_in():
     torch.testing.assert_close(refill(network), evaluated(network, IMAGES), atol=1e-4, rtol=0)
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="it has a dot in its name, but no state")
 def test_a_constant_that_is_not_in_the_state_stays():
     class Shifted(Net):
         def __init__(self) -> None:

@@ -157,10 +157,6 @@ def test_channels_that_only_the_output_reads_are_skipped():
     assert dict(plan.skipped) == {"b": "nothing reads them but the output"}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the first of the concatenated tensors passes: its reader is wider than the group",
-)
 def test_every_branch_of_a_concatenation_is_skipped():
     def forward(net: nn.Module, images: Tensor) -> Tensor:
         both = torch.cat([net.left(images), net.right(images)], dim=1).relu()
@@ -266,9 +262,6 @@ def test_a_network_that_cannot_be_traced_is_named():
         plan_of(Net(forward, a=nn.Conv2d(3, 4, 3)))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="DepGraph follows gradients: a frozen network is 'not in the graph'"
-)
 def test_a_frozen_network_has_the_same_plan():
     frozen = resnet().requires_grad_(False)
     assert plan_of(frozen) == plan_of(resnet())

@@ -97,20 +97,15 @@ def words() -> bytes:
     return buffer.getvalue()
 
 
-def unread(error: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=f"{error} is not turned into a ValueError")
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # numpy's open file
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         pytest.param("w.npz", b"junk" * 100, id="junk"),
         pytest.param("w.npz", bytes(compressed()[:2000]), id="cut short"),
-        pytest.param("w.npz", b"", id="empty", marks=unread("EOFError")),
-        pytest.param("w.npz", damaged(), id="damaged", marks=unread("zlib.error")),
-        pytest.param("w.npz", array_file(), id="a single array", marks=unread("TypeError")),
-        pytest.param("w.npz", words(), id="an array of words", marks=unread("TypeError")),
+        pytest.param("w.npz", b"", id="empty"),
+        pytest.param("w.npz", damaged(), id="damaged"),
+        pytest.param("w.npz", array_file(), id="a single array"),
+        pytest.param("w.npz", words(), id="an array of words"),
         pytest.param("w.safetensors", b"junk" * 100, id="junk in safetensors"),
         pytest.param("w.safetensors", b"", id="empty safetensors"),
     ],

@@ -135,10 +135,6 @@ def test_no_points_get_nothing():
     assert portfolio.sharpe_ratio == 0.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="NNLS takes a gradient below its tolerance for 0, and 0/0 makes the shares NaN",
-)
 @pytest.mark.parametrize("gap", [1e-12, 3e-16])
 def test_a_point_just_inside_the_upper_corner_gets_its_share(gap):
     assert invest(np.full((1, 3), 1.1 - gap)).tolist() == [1.0]
