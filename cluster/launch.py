@@ -1,5 +1,6 @@
 """Launch: starts a run or goes on with one, on a local Ray."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -28,7 +29,7 @@ from ..surrogates.latency_model import latency_model
 from .config import Config, check_config
 from .coordinator import Coordinator, RunFailed
 from .export import export_member, pick
-from .journal import Journal
+from .journal import Journal, JournalError
 from .lock import held
 from .progress import Silent, Watcher
 from .report import write_report
@@ -234,6 +235,7 @@ def _local_ray(cpus: int) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # a profiler must not give way to others
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     on_terminate = signal.getsignal(signal.SIGTERM)
     ray.init(
@@ -260,11 +262,21 @@ def _failures_noted(run: Run) -> Iterator[None]:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped; go on with: secateur resume {run.path}") from None
     except WorkersLost as error:
-        run.journal.note("failed", str(error))
-        raise RunFailed(f"{error}; then go on with: secateur resume {run.path}") from error
+        raise RunFailed(_noted(run, str(error))) from error
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        reason = f"cannot write{where}: {error.strerror or error}"
+        raise RunFailed(_noted(run, reason)) from error
     except Exception as error:
-        run.journal.note("failed", f"{type(error).__name__}: {error}")
+        _noted(run, f"{type(error).__name__}: {error}")
         raise
+
+
+def _noted(run: Run, reason: str) -> str:
+    """Note why the run failed, if the journal still can, and say how to go on."""
+    with contextlib.suppress(JournalError):
+        run.journal.note("failed", reason)
+    return f"{reason}; what was measured is safe, go on with: secateur resume {run.path}"
 
 
 def _fresh_directory(name: str) -> Path:

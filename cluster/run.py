@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..actors.job import Answer
 from ..methods.cost import Cost
@@ -161,11 +162,17 @@ def _member(
     )
 
 
-def _picks(members: list[Member], points: Any) -> dict[str, int]:
-    """The networks to hand out: least of the second objective, the knee, least error."""
-    accurate = min(range(len(members)), key=lambda i: (points[i, 0], points[i, 1]))
-    return {
-        "fastest": members[0].id,
-        "knee": members[knee(points)].id,
-        "most-accurate": members[accurate].id,
+def _picks(members: list[Member], points: NDArray[np.float64]) -> dict[str, int]:
+    """The networks to hand out: least of the second objective, the knee, least error.
+
+    The dense network is at hand already: it is picked only where the front holds nothing else.
+    """
+    pruned = [place for place, member in enumerate(members) if member.origin != "dense"]
+    places = np.array(pruned or range(len(members)))
+    among = points[places]
+    chosen = {
+        "fastest": np.lexsort((among[:, 0], among[:, 1]))[0],
+        "knee": knee(among),
+        "most-accurate": np.lexsort((among[:, 1], among[:, 0]))[0],
     }
+    return {name: members[places[index]].id for name, index in chosen.items()}

@@ -1,0 +1,129 @@
+import pytest
+
+from secateur.cluster.cli import main
+from secateur.cluster.journal import Journal
+
+COMMANDS = ("search", "resume", "status", "front", "report", "evaluate", "export")
+
+
+def answer(capsys, *arguments: str) -> tuple[int, str]:
+    """Run the command line in this process: its code, and what it said on stderr."""
+    code = main(arguments)
+    return code, capsys.readouterr().err
+
+
+def refused(capsys, *arguments: str) -> str:
+    code, errors = answer(capsys, *arguments)
+    assert code == 2
+    assert "Traceback" not in errors
+    *progress, message = errors.splitlines()
+    assert progress in ([], ["loading data and network"])
+    assert message.startswith("secateur: ")
+    return message
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(capsys, command):
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Usage: secateur {command}")
+    assert "--" in text
+
+
+def test_no_command_shows_the_help(capsys):
+    _, errors = answer(capsys)
+    assert all(command in errors for command in COMMANDS)
+
+
+def test_an_unknown_command_is_refused(capsys):
+    assert "No such command 'prune'" in refused(capsys, "prune")
+
+
+def test_an_option_that_is_no_number_is_refused(capsys):
+    assert "'many' is not a valid integer" in refused(capsys, "search", "--evaluations", "many")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--evaluations", "0"), "search.evaluations: should be greater than or equal to 1, got 0"),
+        (("--set", "serch.seed=1"), "unknown key serch: did you mean search?"),
+        (("--evaluators", "0"), "workers.evaluators: should be auto or at least 1, got 0"),
+        (("--data-root", "/no/such/folder"), "data.root: no folder at /no/such/folder"),
+        (("--set", "data.name=mnist"), "no data set is called 'mnist': use cifar10, digits"),
+        (("--set", "network.factory=nowhere:x"), "cannot import 'nowhere'"),
+        (("--set", "network.weights=w.npz"), "network.weights: no file at w.npz"),
+        (("--set", "pruning.ignore=[nothing*]"), "the pattern 'nothing*' matches no convolution"),
+    ],
+)
+def test_a_search_that_cannot_start_is_refused_and_leaves_nothing(
+    capsys, tmp_path, arguments, expected
+):
+    run = tmp_path / "run"
+    assert expected in refused(capsys, "search", "--run", str(run), *arguments)
+    assert not run.exists()
+
+
+def test_a_network_that_does_not_fit_the_data_is_refused(capsys, tmp_path):
+    factory = "network.factory=secateur.methods.networks:cifar_resnet"
+    arguments = ("--set", factory, "--set", "network.arguments.depth=20")
+    errors = refused(capsys, "search", "--run", str(tmp_path / "run"), *arguments)
+    assert "cifar_resnet does not take images of shape (1, 8, 8)" in errors
+
+
+def test_weights_of_another_architecture_are_refused(capsys, tmp_path, real_data):
+    code = main(
+        [
+            *("search", "--run", str(tmp_path / "run"), "--data-root", str(real_data)),
+            *("--set", "data.name=cifar10", "--set", "network.arguments.depth=20"),
+            *("--set", "network.factory=secateur.methods.networks:cifar_resnet"),
+            *("--set", "network.weights=cifar10_weights/resnet56.npz"),
+        ]
+    )
+    assert code == 2
+    assert "the weights are of another architecture than ResNet" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_named(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    errors = refused(capsys, "search", "--run", str(tmp_path / "file" / "run"))
+    assert "cannot make the run folder" in errors
+    assert "Not a directory" in errors
+
+
+@pytest.mark.parametrize("command", ["resume", "status", "front", "report"])
+def test_a_folder_without_a_run_is_refused(capsys, tmp_path, command):
+    assert f"no run in {tmp_path}" in refused(capsys, command, str(tmp_path))
+
+
+@pytest.mark.parametrize("command", ["resume", "status", "front", "report"])
+def test_a_journal_of_another_version_ends_the_command_in_one_line(capsys, tmp_path, command):
+    Journal.create(tmp_path / "journal.db", {"format": 7}).close()
+    code, errors = answer(capsys, command, str(tmp_path))
+    assert code == 1
+    assert "journal format 7, this version reads 1" in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_run_without_an_evaluation_has_no_front_yet(capsys, tmp_path):
+    facts = {"config": {}, "groups": [], "dense_widths": []}
+    Journal.create(tmp_path / "journal.db", facts).close()
+    assert main(["status", str(tmp_path)]) == 0
+    assert "stopped" in capsys.readouterr().out
+    assert "has no evaluation yet" in refused(capsys, "front", str(tmp_path))
+
+
+def test_a_folder_without_an_exported_network_is_refused(capsys, tmp_path):
+    errors = refused(capsys, "evaluate", str(tmp_path), "--data", "digits")
+    assert "holds no exported network" in errors
+
+
+def test_an_export_never_overwrites(capsys, tmp_path):
+    (tmp_path / "precious").touch()
+    errors = refused(capsys, "export", str(tmp_path), "--pick", "knee", "--to", str(tmp_path))
+    assert "--to must be a new or an empty folder" in errors
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    with pytest.raises(ValueError, match="no run in"):
+        main(["status", str(tmp_path), "--debug"])
