@@ -4,8 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cluster.launch import launch
-    from .cluster.run import Run, open_run
+    from .cluster.run import Run, launch, open_run
     from .methods.exported import load
 
 __version__ = version("secateur")
@@ -13,7 +12,7 @@ __all__ = ["Run", "__version__", "launch", "load", "open_run"]
 
 _HOMES = {
     "Run": "cluster.run",
-    "launch": "cluster.launch",
+    "launch": "cluster.run",
     "load": "methods.exported",
     "open_run": "cluster.run",
 }

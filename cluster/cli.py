@@ -57,8 +57,8 @@ def search(
 ) -> None:
     """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
     from .config import parse_override, read_config
-    from .launch import launch
     from .progress import watching
+    from .run import launch
 
     given = {
         "search.evaluations": evaluations,
@@ -80,7 +80,6 @@ def search(
 @_run_argument
 def resume(run: Path) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
-    from .launch import resume as go_on
     from .progress import watching
     from .run import open_run
 
@@ -89,9 +88,9 @@ def resume(run: Path) -> None:
         click.echo(f"{run} is complete: nothing to resume")
         return
     with watching(Console(stderr=True), opened.config.objectives) as watcher:
-        finished = go_on(run, watcher=watcher)
-    _print_front(finished)
-    _print_files(finished)
+        opened.resume(watcher=watcher)
+    _print_front(opened)
+    _print_files(opened)
 
 
 @cli.command()
@@ -99,9 +98,9 @@ def resume(run: Path) -> None:
 @_json_option
 def status(run: Path, as_json: bool) -> None:
     """Tell how far RUN is."""
-    from .run import open_run
+    from .record import Record
 
-    values = open_run(run).status()
+    values = Record(run).status()
     if as_json:
         click.echo(json.dumps(values))
         return
@@ -115,23 +114,23 @@ def status(run: Path, as_json: bool) -> None:
 @_json_option
 def front(run: Path, as_json: bool) -> None:
     """Print the Pareto front of RUN, from the fastest network to the slowest."""
-    from .run import open_run
+    from .record import Record
 
-    opened = open_run(run)
+    record = Record(run)
     if as_json:
-        click.echo(json.dumps(opened.front()))
+        click.echo(json.dumps(record.results().front_as_json()))
     else:
-        _print_front(opened)
+        _print_front(record)
 
 
 @cli.command()
 @_run_argument
 def report(run: Path) -> None:
     """Write report.html and front.png into RUN."""
+    from .record import Record
     from .report import write_report
-    from .run import open_run
 
-    for path in write_report(open_run(run).results(), run):
+    for path in write_report(Record(run).results(), run):
         click.echo(path)
 
 
@@ -163,14 +162,14 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 def export(run: Path, choice: str, target: Path) -> None:
     """Write a network of RUN as model.onnx, model.safetensors and model.json."""
     from .export import export_member, pick
-    from .run import open_run
+    from .record import Record
     from .workpiece import open_workpiece
 
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise click.UsageError(f"--to must be a new or an empty folder, {target} is not")
-    opened = open_run(run)
-    member = pick(opened.results(), choice)
-    workpiece = open_workpiece(opened.config, opened.path, lambda _: None)
+    record = Record(run)
+    member = pick(record.results(), choice)
+    workpiece = open_workpiece(record.config, record.path, lambda _: None)
     card = export_member(workpiece, member, target)
     proof = card["certificate"]
     click.echo(

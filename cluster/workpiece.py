@@ -83,13 +83,13 @@ def load_data(config: Config) -> Dataset:
     return load_dataset(config.data.name, root)
 
 
-def load_network(config: Config, directory: Path) -> tuple[nn.Module, bool]:
+def load_network(config: Config, directory: Path | None) -> tuple[nn.Module, bool]:
     """Build the dense network; tell whether it holds its weights or must be trained first.
 
-    Weights come from the run's own copy where there is one.
+    The weights are the copy that the run in `directory` keeps, if there is one.
     """
     network = build(config.network.factory, config.network.arguments)
-    if (directory / DENSE_WEIGHTS).is_file():
+    if directory and (directory / DENSE_WEIGHTS).is_file():
         return assign(network, read_weights(directory / DENSE_WEIGHTS)).eval(), True
     if config.network.weights is None:
         return initialised(network, config.network.training.seed).eval(), False

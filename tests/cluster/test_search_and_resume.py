@@ -20,6 +20,8 @@ import torch
 
 import secateur
 from secateur.cluster.cli import main
+from secateur.cluster.journal import Journal
+from secateur.cluster.lock import held
 from secateur.methods.datasets import load_dataset
 from secateur.search.indicators import front
 
@@ -146,16 +148,15 @@ def test_a_wrong_pick_is_answered_with_the_right_ones(unbroken, tmp_path, capsys
 
 
 def test_a_run_being_worked_on_is_refused_to_a_second_process(unbroken, capsys):
-    from secateur.cluster.lock import held
-
-    opened = secateur.open_run(unbroken)
-    opened.journal.note("completed", None)
+    journal = Journal.open(unbroken / "journal.db")
+    journal.note("completed", None)
     try:
         with held(unbroken):
-            assert opened.state == "running"
+            assert secateur.open_run(unbroken).state == "running"
             assert main(["resume", str(unbroken)]) == 1
     finally:
-        opened.journal.note("completed", True)
+        journal.note("completed", True)
+        journal.close()
     assert "is being worked on by another process" in capsys.readouterr().err
 
 

@@ -1,0 +1,163 @@
+"""Record: what a run's folder tells - its configuration, its state, its results."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..actors.job import Answer
+from ..methods.cost import Cost
+from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
+from ..search.indicators import front, knee, running_hypervolume
+from ..search.objective import Objective, Scale
+from .config import Config, check_config
+from .coordinator import outcome_of
+from .journal import Journal, archive_hash
+from .lock import is_held
+from .results import Member, Results
+
+JOURNAL = "journal.db"
+
+
+class Record:
+    """A run on disk. Everything it tells is read from the journal, at that moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal = Journal.open(path / JOURNAL)
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration it was launched with."""
+        return check_config(self.journal.fact("config"), source=str(self.path))
+
+    @property
+    def state(self) -> str:
+        """One of running, stopped, complete, failed."""
+        if is_held(self.path):
+            return "running"
+        if self.journal.fact("completed"):
+            return "complete"
+        return "failed" if self.journal.fact("failed") else "stopped"
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is minimised; all but the error count relative to the dense network."""
+        return tuple(Objective(name, relative=name != "error") for name in self.config.objectives)
+
+    def status(self) -> dict[str, Any]:
+        """Return how far the run is."""
+        committed = self._committed()
+        found = self._results(committed)
+        entries: list[tuple[Candidate, dict[str, float] | None]] = [
+            (
+                outcome.candidate,
+                dict(zip(map(str, self.config.objectives), outcome.objectives, strict=True))
+                if isinstance(outcome, Evaluation)
+                else None,
+            )
+            for outcome, _ in committed
+        ]
+        return {
+            "state": self.state,
+            "evaluations": len(committed),
+            "budget": self.config.search.evaluations,
+            "hypervolume": found.hypervolumes[-1] if found else 0.0,
+            "archive_hash": archive_hash(entries),
+            "seed": self.config.search.seed,
+            "elapsed_s": self.journal.elapsed_seconds(),
+            "failures": sum(values is None for _, values in entries),
+        }
+
+    def results(self) -> Results:
+        """Return everything found so far; there is nothing before the dense network is measured."""
+        found = self._results(self._committed())
+        if found is None:
+            raise ValueError(
+                f"{self.path} has no evaluation yet: the dense network comes first; "
+                f"go on with: secateur resume {self.path}"
+            )
+        return found
+
+    def _committed(self) -> list[tuple[Outcome, Cost]]:
+        """The outcomes of the longest complete beginning of the journal."""
+        answers = self.journal.answers()
+        measured = [name for name in self.config.objectives if name in ("error", "latency_ms")]
+        committed: list[tuple[Outcome, Cost]] = []
+        for candidate, cost in self.journal.candidates():
+            known = answers.get(candidate.number, {})
+            if any(name not in known for name in measured):
+                break
+            outcome = outcome_of(candidate, cost, known, self.config.objectives)
+            committed.append((outcome, cost))
+        return committed
+
+    def _results(self, committed: list[tuple[Outcome, Cost]]) -> Results | None:
+        evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
+        if not evaluated:
+            return None
+        names = self.config.objectives
+        points = np.array([outcome.objectives for outcome, _ in evaluated])
+        scaled = Scale.of(self.objectives, evaluated[0][0].objectives).normalise(points)
+        answers = self.journal.answers()
+        members = [
+            _member(outcome, cost, names, answers.get(outcome.candidate.number, {}))
+            for outcome, cost in evaluated
+        ]
+        on_front = sorted(front(scaled), key=lambda index: (points[index, 1], index))
+        volumes = iter(running_hypervolume(scaled))
+        series, latest = [], 0.0
+        for outcome, _ in committed:
+            latest = next(volumes) if isinstance(outcome, Evaluation) else latest
+            series.append(latest)
+        return Results(
+            name=self.config.name,
+            state=self.state,
+            algorithm=self.config.search.algorithm,
+            seed=self.config.search.seed,
+            budget=self.config.search.evaluations,
+            elapsed_s=self.journal.elapsed_seconds(),
+            objectives=self.objectives,
+            groups=tuple(self.journal.fact("groups")),
+            dense=members[0],
+            members=tuple(members),
+            front=tuple(members[index] for index in on_front),
+            hypervolumes=tuple(series),
+            picks=_picks([members[index] for index in on_front], scaled[on_front]),
+            failures=len(committed) - len(evaluated),
+        )
+
+
+def _member(
+    outcome: Evaluation, cost: Cost, names: list[Any], answers: Mapping[str, Answer]
+) -> Member:
+    candidate: Candidate = outcome.candidate
+    final = answers.get("final_error")
+    return Member(
+        id=candidate.number,
+        objectives=dict(zip(names, outcome.estimates, strict=True)),
+        macs=cost.macs,
+        params=cost.params,
+        widths=candidate.widths,
+        origin=candidate.origin,
+        final_error=final.result if final and isinstance(final.result, Estimate) else None,
+    )
+
+
+def _picks(members: list[Member], points: NDArray[np.float64]) -> dict[str, int]:
+    """The networks to hand out: least of the second objective, the knee, least error.
+
+    The dense network is at hand already: it is picked only where the front holds nothing else.
+    """
+    pruned = [place for place, member in enumerate(members) if member.origin != "dense"]
+    places = np.array(pruned or range(len(members)))
+    among = points[places]
+    chosen = {
+        "fastest": np.lexsort((among[:, 0], among[:, 1]))[0],
+        "knee": knee(among),
+        "most-accurate": np.lexsort((among[:, 1], among[:, 0]))[0],
+    }
+    return {name: members[places[index]].id for name, index in chosen.items()}
