@@ -63,10 +63,11 @@ class Latency(_Section):
 
 
 class Hamp(_Section):
-    """HAMP's own settings."""
+    """HAMP's own settings: networks with an error above `worst_error` count for nothing."""
 
     local_search: Annotated[float, Field(ge=0, le=1)] = 0.75
     trust: Annotated[float, Field(ge=-1, le=1)] = 0.3
+    worst_error: Annotated[float, Field(gt=0)] = 0.5
 
 
 class Search(_Section):

@@ -7,13 +7,14 @@ state, the share of local search, the operators' settings, the way surrogates ar
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
 from .indicators import Points
 from .local_search import Landscape, climb
-from .objective import Objective, Scale
+from .objective import REFERENCE, Objective, Scale
 from .randomness import generator
 from .selection import Selection, portfolio_selection, shares, stochastic_universal_sampling
 from .space import Space, Widths
@@ -29,6 +30,7 @@ class Settings:
     local_search: float = 0.75  # share of the candidates that come from local search
     trust: float = 0.3  # Kendall tau below which a surrogate is not believed
     optimism: float = 0.5  # standard deviations
+    worst_error: float = REFERENCE  # networks with a larger error earn nothing
     starts: int = 4
     steps: int = 15
     neighbours: int = 24
@@ -51,7 +53,7 @@ class HAMP:
         *,
         seed: int,
         settings: Settings | None = None,
-        selection: Selection = portfolio_selection,
+        selection: Selection | None = None,
     ) -> None:
         if len(objectives) != len(surrogates):
             raise ValueError(
@@ -63,7 +65,13 @@ class HAMP:
         self._surrogates = tuple(surrogates)
         self._seed = seed
         self._settings = settings or Settings()
-        self._selection = selection
+        self._reference = np.array(
+            [
+                self._settings.worst_error if objective.name == "error" else REFERENCE
+                for objective in objectives
+            ]
+        )
+        self._selection = selection or partial(portfolio_selection, reference=self._reference)
         self._scale: Scale | None = None
         self._archive: list[Evaluation] = []
         self._population: list[Evaluation] = []
@@ -109,7 +117,7 @@ class HAMP:
         return int((turn + 1) * share) > int(turn * share)
 
     def _vary(self, taken: set[Widths], rng: np.random.Generator) -> Widths:
-        invested = shares(self._points(self._population))
+        invested = shares(self._points(self._population), self._reference)
         rate = max(1.0 / len(self._space.groups), 0.1)
 
         def child() -> Widths:
@@ -164,7 +172,9 @@ class HAMP:
             known = np.vstack(
                 [known, self._scale.normalise(landscape.predict(np.array(in_flight)))]
             )
-        landscape = Landscape(predictors, landscape.divisors, known, self._settings.optimism)
+        landscape = Landscape(
+            predictors, landscape.divisors, known, self._settings.optimism, self._reference
+        )
         widths = climb(
             landscape,
             self._space,
@@ -183,7 +193,8 @@ class HAMP:
         """The extreme of one objective, the others drawn by investment."""
         points = self._points(self._population)
         extreme = int(np.argmin(points[:, rng.integers(points.shape[1])]))
-        drawn = stochastic_universal_sampling(shares(points), self._settings.starts - 1, rng)
+        invested = shares(points, self._reference)
+        drawn = stochastic_universal_sampling(invested, self._settings.starts - 1, rng)
         return [self._population[index].candidate.widths for index in (*drawn, extreme)]
 
     def _points(self, evaluations: Sequence[Evaluation]) -> Points:

@@ -21,12 +21,12 @@ def front(points: Points) -> NDArray[np.int64]:
     return np.sort(np.asarray(indices, dtype=np.int64))
 
 
-def hypervolume(points: Points, reference: float = REFERENCE) -> float:
-    """Return the volume that the points dominate below `reference` in every objective."""
+def hypervolume(points: Points, reference: float | NDArray[np.float64] = REFERENCE) -> float:
+    """Return the volume dominated below `reference`, one number for all objectives or for each."""
     inside = points[np.all(points < reference, axis=1)] if len(points) else points
     if len(inside) == 0:
         return 0.0
-    return float(HV(ref_point=np.full(points.shape[1], reference))(inside))
+    return float(HV(ref_point=np.broadcast_to(reference, points.shape[1:]))(inside))
 
 
 def running_hypervolume(points: Points, reference: float = REFERENCE) -> list[float]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .indicators import Points, front, hypervolume
+from .objective import REFERENCE
 from .space import Space, Widths
 from .surrogate import Genomes, Predictor
 
@@ -18,32 +19,40 @@ from .surrogate import Genomes, Predictor
 class Landscape:
     """What is predicted of any genome, and the front that it has to push outward.
 
-    `divisors` bring predictions to the normalised scale of `points`; a prediction is taken
-    `optimism` standard deviations below its mean, so that the search also looks where little is
-    known.
+    `divisors` bring predictions to the normalised scale of `points` and of `reference`, the worst
+    corner that counts; a prediction is taken `optimism` standard deviations below its mean, so that
+    the search also looks where little is known.
     """
 
     predictors: Sequence[Predictor]
     divisors: NDArray[np.float64]
     points: Points
     optimism: float
+    reference: float | NDArray[np.float64] = REFERENCE
 
     def predict(self, genomes: Genomes) -> Points:
         """Predicted means in measured units, shape (genomes, objectives)."""
         return np.stack([predictor(genomes)[0] for predictor in self.predictors], axis=1)
 
     def scores(self, genomes: Genomes) -> NDArray[np.float64]:
-        """Predicted hypervolume gain of each genome; below 0 by how deep it is dominated."""
+        """Predicted hypervolume gain of each genome; below 0 by how far it is from a gain.
+
+        That is how deep a point is dominated, or how far beyond the reference it lies.
+        """
         columns = [predictor(genomes) for predictor in self.predictors]
         hoped = np.stack([mean - self.optimism * deviation for mean, deviation in columns], axis=1)
         predicted = hoped / self.divisors
         kept = self.points[front(self.points)]
-        volume = hypervolume(kept)
-        depths = np.min(predicted[:, None, :] - kept[None, :, :], axis=2).max(axis=1)
+        volume = hypervolume(kept, self.reference)
+        dominated = np.min(predicted[:, None, :] - kept[None, :, :], axis=2).max(axis=1)
+        beyond = np.max(predicted - self.reference, axis=1)
+        short = np.maximum(dominated, beyond)
         return np.array(
             [
-                -depth if depth > 0 else hypervolume(np.vstack([kept, point])) - volume
-                for point, depth in zip(predicted, depths, strict=True)
+                -lack
+                if lack > 0
+                else hypervolume(np.vstack([kept, point]), self.reference) - volume
+                for point, lack in zip(predicted, short, strict=True)
             ]
         )
 

@@ -27,24 +27,29 @@ class Selection(Protocol):
         ...
 
 
-def shares(points: Points) -> NDArray[np.float64]:
+def shares(
+    points: Points, reference: float | NDArray[np.float64] = REFERENCE
+) -> NDArray[np.float64]:
     """Return the investment in each normalised point, between origin and reference point."""
-    objectives = points.shape[1]
-    return investments(points, np.zeros(objectives), np.full(objectives, REFERENCE)).shares
+    upper = np.broadcast_to(reference, points.shape[1:])
+    return investments(points, np.zeros(points.shape[1]), upper).shares
 
 
-def portfolio_selection(points: Points, survivors: int) -> Indices:
+def portfolio_selection(
+    points: Points, survivors: int, reference: float | NDArray[np.float64] = REFERENCE
+) -> Indices:
     """Keep the largest investments; fill from the portfolio of the rest, layer by layer.
 
-    Points that no layer invests in (beyond the reference point) come last, in their order.
+    Points that no layer invests in come last: the nearest to the reference point first.
     """
     chosen: list[int] = []
     rest = np.arange(len(points))
     while len(chosen) < survivors and len(rest):
-        invested = shares(points[rest])
+        invested = shares(points[rest], reference)
         layer = np.flatnonzero(invested > 0)
         if len(layer) == 0:
-            chosen.extend(rest.tolist())
+            beyond = np.max(points[rest] - reference, axis=1)
+            chosen.extend(rest[np.argsort(beyond, kind="stable")].tolist())
             break
         by_investment = layer[np.argsort(-invested[layer], kind="stable")]
         chosen.extend(rest[by_investment].tolist())

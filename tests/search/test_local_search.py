@@ -42,6 +42,19 @@ def test_optimism_takes_deviations_off_the_scores_but_not_off_the_predictions():
     np.testing.assert_allclose(hopeful.predict(np.array([(50, 50)])), [[0.5, 0.5]])
 
 
+def test_a_genome_beyond_the_reference_scores_below_0_by_how_far():
+    bounded = Landscape(
+        [column(0), column(1)],
+        np.array([1.0, 1.0]),
+        np.array([[0.4, 0.9]]),
+        0.0,
+        np.array([0.5, 1.1]),
+    )
+    scores = bounded.scores(np.array([(64, 8), (48, 8), (40, 96)]))
+    gain = 0.02 * 1.02 - 0.02 * 0.2  # what (0.48, 0.08) adds below (0.5, 1.1)
+    np.testing.assert_allclose(scores, [-0.14, gain, 0.0], atol=1e-12)
+
+
 def go(landscape: Landscape, starts: list[tuple[int, ...]], **options):
     chosen = {"taken": set(), "steps": 20, "neighbours": 10, **options}
     return climb(landscape, SPACE, starts, np.random.default_rng(0), **chosen)

@@ -79,9 +79,16 @@ def test_the_portfolio_of_the_rest_fills_the_places_that_the_first_leaves():
     assert portfolio_selection(points, 3).tolist() == [1, 2, 0]
 
 
-def test_points_beyond_the_reference_come_last_in_their_order():
+def test_points_beyond_the_reference_come_last_the_nearest_first():
     points = np.array([[1.2, 0.0], [0.9, 0.9], [0.0, 1.1], [0.5, 0.5]])
-    assert portfolio_selection(points, 4).tolist() == [3, 1, 0, 2]
+    assert portfolio_selection(points, 4).tolist() == [3, 1, 2, 0]
+
+
+def test_every_objective_can_have_a_reference_of_its_own():
+    points = np.array([[0.6, 0.2], [0.2, 1.0], [0.4, 0.4]])
+    reference = np.array([0.5, 1.1])
+    assert shares(points, reference)[0] == 0
+    assert portfolio_selection(points, 3, reference).tolist()[2] == 0
     assert portfolio_selection(points[[0, 2]], 1).tolist() == [0]
 
 
