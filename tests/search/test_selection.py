@@ -89,7 +89,6 @@ def test_every_objective_can_have_a_reference_of_its_own():
     reference = np.array([0.5, 1.1])
     assert shares(points, reference)[0] == 0
     assert portfolio_selection(points, 3, reference).tolist()[2] == 0
-    assert portfolio_selection(points[[0, 2]], 1).tolist() == [0]
 
 
 def test_an_investment_is_made_between_origin_and_reference_point():
