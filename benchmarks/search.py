@@ -1,6 +1,6 @@
 """Does the search find more than its baselines? Hypervolume on the digits task, side by side.
 
-    python benchmarks/search.py [--quick] [--json]
+    python benchmarks/search.py [--quick] [--json] [--folder DIR]
 
 Every algorithm gets the same dense network, the same budget and the same seeds, with real
 evaluations: error on the search split, latency in ONNX Runtime, memory. `--quick` counts MACs in
@@ -26,7 +26,13 @@ def configuration(algorithm: str, seed: int, weights: Path | None, quick: bool) 
     """Return the digits task for one algorithm and seed."""
     config = {
         "objectives": ["error", "macs" if quick else "latency_ms", "memory_bytes"],
-        "search": {"algorithm": algorithm, "seed": seed, "evaluations": 60 if quick else 200},
+        "latency": {"seconds": 0.2},
+        "search": {
+            "algorithm": algorithm,
+            "seed": seed,
+            "evaluations": 60 if quick else 200,
+            "hamp": {"worst_error": 1.1},  # where the hypervolume that is compared ends, too
+        },
         "network": {},
     }
     if weights:
@@ -41,7 +47,9 @@ def measure(folder: Path, seeds: range, quick: bool) -> dict[str, list[float]]:
     for seed in seeds:
         for algorithm in ALGORITHMS:
             config = configuration(algorithm, seed, weights, quick)
-            run = secateur.launch(config, folder / f"{algorithm}-{seed}")
+            path = folder / f"{algorithm}-{seed}"
+            known = (path / "journal.db").exists()
+            run = secateur.open_run(path).resume() if known else secateur.launch(config, path)
             weights = weights or run.path / "dense.safetensors"
             found[algorithm].append(run.results().hypervolumes[-1])
             print(f"{algorithm} seed {seed}: {found[algorithm][-1]:.4f}", file=sys.stderr)
@@ -66,9 +74,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="2 seeds of 60 evaluations")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--folder", help="keep the runs there, and go on with those it holds")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), range(2 if options.quick else 5), options.quick)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(options.folder or temporary)
+        found = measure(folder, range(2 if options.quick else 5), options.quick)
     summary = summarised(found)
     if options.json:
         print(json.dumps({"summary": summary, "hypervolumes": found}))
