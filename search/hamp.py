@@ -13,12 +13,12 @@ import numpy as np
 
 from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
 from .indicators import Points
-from .local_search import Landscape, climb
+from .local_search import Landscape, climb, predicted
 from .objective import REFERENCE, Objective, Scale
 from .randomness import generator
 from .selection import Selection, portfolio_selection, shares, stochastic_universal_sampling
 from .space import Space, Widths
-from .surrogate import Surrogate, agreement
+from .surrogate import Predictor, Surrogate, agreement
 from .variation import crossover, mutate
 
 
@@ -142,39 +142,15 @@ class HAMP:
         rng: np.random.Generator,
     ) -> Candidate:
         """One memetic step; it falls back to a random move, and says so, without a surrogate."""
-        assert self._scale is not None
         genomes = np.array([entry.candidate.widths for entry in self._archive], dtype=np.int64)
         values = np.array([entry.objectives for entry in self._archive])
-        tau = tuple(
-            agreement(surrogate, genomes, column)
-            for surrogate, column in zip(self._surrogates, values.T, strict=True)
-        )
+        pairs = list(zip(self._surrogates, values.T, strict=True))
+        tau = tuple(agreement(surrogate, genomes, column) for surrogate, column in pairs)
         starts = self._starts(rng)
         if min(tau) < self._settings.trust:
-            moved = unseen(
-                lambda: mutate(self._space, starts[0], rng, eta=5.0, rate=0.2),
-                self._space,
-                taken,
-                rng,
-            )
-            return Candidate(number, moved, "random move")
-        predictors = [
-            surrogate(genomes, column)
-            for surrogate, column in zip(self._surrogates, values.T, strict=True)
-        ]
-        landscape = Landscape(
-            predictors, np.array(self._scale.divisors), self._points(self._archive), 0.0
-        )
-        # Candidates in flight count as what they are predicted to be: no two chase the same gain.
-        in_flight = [candidate.widths for candidate in asked[self._committed :]]
-        known = landscape.points
-        if in_flight:
-            known = np.vstack(
-                [known, self._scale.normalise(landscape.predict(np.array(in_flight)))]
-            )
-        landscape = Landscape(
-            predictors, landscape.divisors, known, self._settings.optimism, self._reference
-        )
+            return Candidate(number, self._move(starts[0], taken, rng), "random move")
+        predictors = [surrogate(genomes, column) for surrogate, column in pairs]
+        landscape = self._landscape(predictors, asked[self._committed :])
         widths = climb(
             landscape,
             self._space,
@@ -186,8 +162,31 @@ class HAMP:
         )
         if widths is None:
             return Candidate(number, self._vary(taken, rng), "variation")
-        expected = tuple(float(value) for value in landscape.predict(np.array([widths]))[0])
+        expected = tuple(predicted(predictors, np.array([widths]))[0].tolist())
         return Candidate(number, widths, "local search", Forecast(expected, tau))
+
+    def _move(self, start: Widths, taken: set[Widths], rng: np.random.Generator) -> Widths:
+        """Change a few groups at random."""
+        return unseen(
+            lambda: mutate(self._space, start, rng, eta=5.0, rate=0.2), self._space, taken, rng
+        )
+
+    def _landscape(
+        self, predictors: Sequence[Predictor], in_flight: Sequence[Candidate]
+    ) -> Landscape:
+        """What there is to gain beyond the archive and the candidates that are being measured.
+
+        Those count as what is predicted of them, so that no two candidates chase the same gain.
+        """
+        assert self._scale is not None
+        divisors = np.array(self._scale.divisors)
+        known = [self._points(self._archive)]
+        if in_flight:
+            genomes = np.array([candidate.widths for candidate in in_flight], dtype=np.int64)
+            known.append(predicted(predictors, genomes) / divisors)
+        return Landscape(
+            predictors, divisors, np.vstack(known), self._settings.optimism, self._reference
+        )
 
     def _starts(self, rng: np.random.Generator) -> list[Widths]:
         """The extreme of one objective, the others drawn by investment."""

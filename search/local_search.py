@@ -30,10 +30,6 @@ class Landscape:
     optimism: float
     reference: float | NDArray[np.float64] = REFERENCE
 
-    def predict(self, genomes: Genomes) -> Points:
-        """Predicted means in measured units, shape (genomes, objectives)."""
-        return np.stack([predictor(genomes)[0] for predictor in self.predictors], axis=1)
-
     def scores(self, genomes: Genomes) -> NDArray[np.float64]:
         """Predicted hypervolume gain of each genome; below 0 by how far it is from a gain.
 
@@ -41,20 +37,25 @@ class Landscape:
         """
         columns = [predictor(genomes) for predictor in self.predictors]
         hoped = np.stack([mean - self.optimism * deviation for mean, deviation in columns], axis=1)
-        predicted = hoped / self.divisors
+        points = hoped / self.divisors
         kept = self.points[front(self.points)]
         volume = hypervolume(kept, self.reference)
-        dominated = np.min(predicted[:, None, :] - kept[None, :, :], axis=2).max(axis=1)
-        beyond = np.max(predicted - self.reference, axis=1)
+        dominated = np.min(points[:, None, :] - kept[None, :, :], axis=2).max(axis=1)
+        beyond = np.max(points - self.reference, axis=1)
         short = np.maximum(dominated, beyond)
         return np.array(
             [
                 -lack
                 if lack > 0
                 else hypervolume(np.vstack([kept, point]), self.reference) - volume
-                for point, lack in zip(predicted, short, strict=True)
+                for point, lack in zip(points, short, strict=True)
             ]
         )
+
+
+def predicted(predictors: Sequence[Predictor], genomes: Genomes) -> Points:
+    """Return the means that are predicted in measured units, shape (genomes, objectives)."""
+    return np.stack([predictor(genomes)[0] for predictor in predictors], axis=1)
 
 
 def climb(

@@ -1,6 +1,6 @@
 import numpy as np
 
-from secateur.search.local_search import Landscape, climb
+from secateur.search.local_search import Landscape, climb, predicted
 from secateur.search.space import LayerGroup, Space
 
 SPACE = Space(tuple(LayerGroup(f"g{index}", 64, 8, 8) for index in range(3)))
@@ -33,13 +33,13 @@ def test_a_dominated_genome_scores_below_0_by_its_depth():
 def test_predictions_are_divided_into_the_scale_of_the_points():
     scaled = Landscape([column(0), column(1)], np.array([0.5, 2.0]), np.array([[1.0, 1.0]]), 0.0)
     np.testing.assert_allclose(scaled.scores(np.array([(40, 40)])), 0.3 * 0.9 - 0.1 * 0.1)
-    np.testing.assert_allclose(scaled.predict(np.array([(40, 40)])), [[0.4, 0.4]])
+    np.testing.assert_allclose(predicted(scaled.predictors, np.array([(40, 40)])), [[0.4, 0.4]])
 
 
 def test_optimism_takes_deviations_off_the_scores_but_not_off_the_predictions():
     hopeful = landscape([[0.5, 0.5]], optimism=2.0, deviation=0.05)
     np.testing.assert_allclose(hopeful.scores(np.array([(50, 50)])), 0.7**2 - 0.6**2)
-    np.testing.assert_allclose(hopeful.predict(np.array([(50, 50)])), [[0.5, 0.5]])
+    np.testing.assert_allclose(predicted(hopeful.predictors, np.array([(50, 50)])), [[0.5, 0.5]])
 
 
 def test_a_genome_beyond_the_reference_scores_below_0_by_how_far():
