@@ -7,14 +7,14 @@ dead or hung worker loses it, is replaced, and the job goes to the next one.
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from .job import Answer, Job, Lease, Role
+from .job import Answer, Job, Lease, Role, Start
 from .worker import Measure, Worker
 
 
@@ -76,17 +76,19 @@ class RayDispatcher:
     """Leases jobs to Ray actors. Ray must be initialised."""
 
     ATTEMPTS = 3
+    START_SECONDS = 600.0
 
     def __init__(self, crews: Mapping[Role, Crew], *, lease_seconds: float) -> None:
         self._crews = dict(crews)
         self._lease_seconds = lease_seconds
         self._payloads = {role: ray.put(crew.payload) for role, crew in crews.items()}
         self._queues: dict[Role, deque[tuple[Job, int]]] = {role: deque() for role in crews}
-        self._leases: dict[ray.ObjectRef[Answer], Lease] = {}
         self._handles: dict[str, Any] = {}
         self._idle: dict[Role, list[str]] = {role: [] for role in crews}
+        self._starts: dict[ray.ObjectRef[None], Start] = {}
+        self._leases: dict[ray.ObjectRef[Answer], Lease] = {}
         self._losses: dict[Role, int] = dict.fromkeys(crews, 0)
-        self._lost_jobs: deque[Answer] = deque()
+        self._given_up: deque[Answer] = deque()
         self._serial = itertools.count()
         for role, crew in crews.items():
             for _ in range(crew.size):
@@ -98,18 +100,24 @@ class RayDispatcher:
         self._assign()
 
     def next_answer(self) -> Answer:
-        """Wait for the next answer; a job that kills every worker is answered as failed."""
+        """Wait for the next answer; a job that kills every worker is answered as failed.
+
+        WorkersLost where the workers of a role die one after the other.
+        """
         while True:
             self._assign()
-            if self._lost_jobs:
-                return self._lost_jobs.popleft()
-            assert self._leases, "next_answer() with nothing submitted would wait for ever"
-            soonest = min(lease.deadline for lease in self._leases.values())
+            if self._given_up:
+                return self._given_up.popleft()
+            assert self._leases or any(self._queues.values()), "nothing was submitted to wait for"
+            waiting: dict[Any, Start | Lease] = {**self._starts, **self._leases}
+            soonest = min(one.deadline for one in waiting.values())
             done, _ = ray.wait(
-                list(self._leases), num_returns=1, timeout=max(0.0, soonest - time.monotonic())
+                list(waiting), num_returns=1, timeout=max(0.0, soonest - time.monotonic())
             )
             for reference in done:
-                if (answer := self._collect(reference)) is not None:
+                if reference in self._starts:
+                    self._welcome(reference)
+                elif (answer := self._collect(reference)) is not None:
                     return answer
             self._expire()
 
@@ -123,8 +131,20 @@ class RayDispatcher:
         crew = self._crews[role]
         name = f"{role}-{next(self._serial)}"
         actor = ray.remote(_Loader).options(num_cpus=crew.cpus, max_restarts=0)
-        self._handles[name] = actor.remote(name, crew.load, self._payloads[role], crew.cores)
-        self._idle[role].append(name)
+        handle: Any = actor.remote(name, crew.load, self._payloads[role], crew.cores)
+        self._handles[name] = handle
+        start = Start(role, name, time.monotonic() + self.START_SECONDS)
+        self._starts[handle.is_loaded.remote()] = start
+
+    def _welcome(self, reference: ray.ObjectRef[None]) -> None:
+        """Take a worker that has loaded, or replace one that could not."""
+        start = self._starts.pop(reference)
+        try:
+            ray.get(reference)
+        except (RayActorError, RayTaskError) as error:
+            self._replace(start.role, start.worker, _reason(error))
+        else:
+            self._idle[start.role].append(start.worker)
 
     def _assign(self) -> None:
         for role, queue in self._queues.items():
@@ -156,38 +176,43 @@ class RayDispatcher:
             if lease.deadline <= now:
                 del self._leases[reference]
                 self._lose(lease, f"no answer within {self._lease_seconds:g} s")
+        for loading, start in list(self._starts.items()):
+            if start.deadline <= now:
+                del self._starts[loading]
+                reason = f"not loaded within {self.START_SECONDS:g} s"
+                self._replace(start.role, start.worker, reason)
 
     def _lose(self, lease: Lease, reason: str) -> None:
         """Replace the worker of a lost lease and hand the job on, or give it up."""
-        role = lease.job.role
-        handle = self._handles.pop(lease.worker)
-        ray.kill(handle)
+        job, attempt = lease.job, lease.attempt
+        self._replace(job.role, lease.worker, reason)
+        if attempt < self.ATTEMPTS:
+            self._queues[job.role].appendleft((job, attempt + 1))
+            return
+        told = f"lost {attempt} workers, the last by: {reason}"
+        self._given_up.append(
+            Answer(job.number, job.quantity, told, lease.worker, self._lease_seconds, attempt)
+        )
+
+    def _replace(self, role: Role, worker: str, reason: str) -> None:
+        """Put a new worker in the place of a lost one, unless too many were lost in a row."""
+        ray.kill(self._handles.pop(worker))
         self._losses[role] += 1
         if self._losses[role] > self.ATTEMPTS * self._crews[role].size:
             raise WorkersLost(f"every {role} dies, the last by: {reason}")
         self._hire(role)
-        if lease.attempt < self.ATTEMPTS:
-            self._queues[role].appendleft((lease.job, lease.attempt + 1))
-            return
-        self._lost_jobs.append(
-            Answer(
-                lease.job.number,
-                lease.job.quantity,
-                f"lost {lease.attempt} workers, the last by: {reason}",
-                lease.worker,
-                self._lease_seconds,
-                lease.attempt,
-            )
-        )
 
 
 class _Loader(Worker):
     """A worker whose payload comes out of Ray's object store."""
 
     def __init__(
-        self, name: str, load: Callable[[Any], Measure], payload: Any, cores: Sequence[int]
+        self, name: str, load: Callable[[Any], Measure], payload: Any, cores: Collection[int]
     ) -> None:
         super().__init__(name, lambda: load(payload), cores)
+
+    def is_loaded(self) -> None:
+        """Return once the worker can measure."""
 
 
 def _failed(job: Job, error: BaseException, worker: str, *, attempt: int) -> Answer:
@@ -195,7 +220,7 @@ def _failed(job: Job, error: BaseException, worker: str, *, attempt: int) -> Ans
     return Answer(job.number, job.quantity, reason, worker, 0.0, attempt)
 
 
-def _reason(error: RayActorError) -> str:
+def _reason(error: Exception) -> str:
     """The last telling line of Ray's long report."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line and not line.startswith("ray.")]

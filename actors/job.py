@@ -54,3 +54,12 @@ class Lease:
     worker: str
     attempt: int
     deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A worker that is loading, and the moment (monotonic seconds) it counts as lost."""
+
+    role: Role
+    worker: str
+    deadline: float

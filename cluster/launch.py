@@ -1,6 +1,7 @@
 """Launch: starts a run or goes on with one, from loading the data to the report."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,8 +108,8 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
     for name in results.picks:
         watcher.say(f"exporting the {name} network")
         export_member(workpiece, pick(results, name), run.path / EXPORTS / name)
+    write_report(dataclasses.replace(results, state="complete"), run.path)
     run.journal.note("completed", True)
-    write_report(run.results(), run.path)
 
 
 def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:

@@ -125,25 +125,13 @@ def _group(
         module = dependency.target.module
         if module not in names:  # an operation without weights of its own
             continue
-        target = names[module]
-        makes_channels = graph.is_out_channel_pruning_fn(dependency.handler)
-        if len(indices) != width or list(indices) != list(range(width)):
-            return f"its channels are rearranged on the way to {target}"
-        if isinstance(module, nn.BatchNorm2d):
-            parts = ("weight", "bias", "running_mean", "running_var")
-            slices += [Slice(f"{target}.{p}", 0) for p in parts if getattr(module, p) is not None]
-        elif isinstance(module, nn.Conv2d) and module.groups > 1:
-            return f"they reach the grouped convolution {target}"
-        elif isinstance(module, nn.Conv2d | nn.Linear) and not makes_channels:
-            slices.append(Slice(f"{target}.weight", 1))
-        elif module is layer:
-            slices.append(Slice(f"{target}.weight", 0))
-            if layer.bias is not None:
-                slices.append(Slice(f"{target}.bias", 0))
-        elif isinstance(module, nn.Conv2d | nn.Linear):
-            return f"they are added to those of {target}"
-        else:
-            return f"they reach {target}, a {type(module).__name__}"
+        if list(indices) != list(range(width)):
+            return f"its channels are rearranged on the way to {names[module]}"
+        reads = not graph.is_out_channel_pruning_fn(dependency.handler)
+        found = _slices(module, names[module], reads=reads, makes=module is layer)
+        if isinstance(found, str):
+            return found
+        slices += found
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
     for part in slices:
         if shapes[part.tensor][part.dim] != width:
@@ -151,6 +139,23 @@ def _group(
     if not any(part.dim == 1 for part in slices):
         return "nothing reads them but the output"
     return PlannedGroup(name, width, tuple(dict.fromkeys(slices)))
+
+
+def _slices(module: nn.Module, name: str, *, reads: bool, makes: bool) -> list[Slice] | str:
+    """Return what a layer that the channels reach holds of them, or why it bars the cut."""
+    if isinstance(module, nn.BatchNorm2d):
+        parts = ("weight", "bias", "running_mean", "running_var")
+        return [Slice(f"{name}.{part}", 0) for part in parts if getattr(module, part) is not None]
+    if isinstance(module, nn.Conv2d) and module.groups > 1:
+        return f"they reach the grouped convolution {name}"
+    if not isinstance(module, nn.Conv2d | nn.Linear):
+        return f"they reach {name}, a {type(module).__name__}"
+    if reads:
+        return [Slice(f"{name}.weight", 1)]
+    if not makes:
+        return f"they are added to those of {name}"
+    own = [Slice(f"{name}.weight", 0)]
+    return own if module.bias is None else [*own, Slice(f"{name}.bias", 0)]
 
 
 @contextmanager

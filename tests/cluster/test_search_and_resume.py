@@ -84,6 +84,52 @@ def test_the_number_of_evaluators_does_not_change_the_archive(unbroken, tmp_path
     assert status(tmp_path / "run")["archive_hash"] == status(unbroken)["archive_hash"]
 
 
+def test_a_complete_run_leaves_its_report_and_picture(unbroken):
+    page = (unbroken / "report.html").read_text()
+    assert "complete" in page
+    assert (unbroken / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+OWN = """
+import numpy as np
+from torch import nn
+from secateur.methods.datasets import Dataset, Images
+
+def network(classes):
+    return nn.Sequential(
+        nn.Conv2d(2, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 6, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, classes),
+    )
+
+def data(root):
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 7, 7, 2), dtype=np.uint8)
+    images = Images(pixels, (pixels.mean((1, 2, 3)) > 127).astype(np.int64))
+    return Dataset("own", images[:30], images[30:60], images[60:], (0.5, 0.5), (0.3, 0.3))
+"""
+
+OWN_CONFIG = """
+name: own
+network: {factory: "mine:network", arguments: {classes: 2}, training: {epochs: 1}}
+data: {name: "mine:data"}
+pruning: {round_to: 1, minimum: 1, ignore: ["3"]}
+latency: {seconds: 0.05}
+search: {evaluations: 30}
+"""
+
+
+def test_a_user_s_own_network_and_data_are_found_by_import_path(tmp_path):
+    """Eight widths in all, so that the search also ends with the space, before its budget."""
+    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "own.yaml").write_text(OWN_CONFIG)
+    done = subprocess.run(
+        command("search", "own.yaml", "--run", "run"), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    results = secateur.open_run(tmp_path / "run").results()
+    assert sorted(member.widths for member in results.members) == [(w,) for w in range(1, 9)]
+    assert all(member.objectives["latency_ms"].low > 0 for member in results.members)
+
+
 def test_another_seed_gives_another_archive(unbroken, tmp_path):
     arguments = ("--run", tmp_path / "run", "--seed", 1, "--evaluations", 12)
     run("search", EXAMPLE, *arguments)
