@@ -229,18 +229,17 @@ def start(directory: Path) -> subprocess.Popen:
 def test_a_run_killed_at_ten_random_moments_ends_as_the_unbroken_one(unbroken, tmp_path):
     rng = random.Random(20261124)
     directory, kills, known = tmp_path / "run", 0, {}
-    # Six moments lie in the search, after so many more answers; four anywhere from the start on.
-    moments = [("answers", rng.randint(1, 8)) for _ in range(6)]
-    moments += [("seconds", rng.uniform(0.5, 15.0)) for _ in range(4)]
+    # Six moments lie in the search, after so many more answers; four while it loads and starts.
+    moments = [(rng.randint(1, 5), PATIENCE_S) for _ in range(6)]
+    moments += [(3, rng.uniform(0.5, 8.0)) for _ in range(4)]
     rng.shuffle(moments)
-    for kind, amount in moments:
+    for answers, seconds in moments:
         process, begun = start(directory), time.monotonic()
         before = len(rows(directory))
         while process.poll() is None:
             spent = time.monotonic() - begun
             assert spent < PATIENCE_S, "the run makes no progress"
-            enough = spent if kind == "seconds" else len(rows(directory)) - before
-            if enough >= amount:
+            if len(rows(directory)) - before >= answers or spent >= seconds:
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1
                 break
@@ -256,6 +255,11 @@ def test_a_run_killed_at_ten_random_moments_ends_as_the_unbroken_one(unbroken, t
     assert secateur.open_run(directory).front() == secateur.open_run(unbroken).front()
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to the commands that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_an_interrupt_stops_a_run_cleanly_and_tells_how_to_go_on(tmp_path):
     directory = tmp_path / "run"
     process = subprocess.Popen(
@@ -263,6 +267,7 @@ def test_an_interrupt_stops_a_run_cleanly_and_tells_how_to_go_on(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     while len(rows(directory)) < 3:
         assert process.poll() is None
