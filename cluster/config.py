@@ -58,7 +58,7 @@ class Latency(_Section):
 
     threads: Annotated[int, Field(ge=1)] = 1
     batch: Annotated[int, Field(ge=1)] = 1
-    seconds: Annotated[float, Field(gt=0)] = 0.5
+    seconds: Annotated[float, Field(gt=0)] = 0.3
     precision: Annotated[float, Field(gt=0)] = 0.03
 
 

@@ -31,7 +31,7 @@ class Protocol:
 
     threads: int = 1
     batch: int = 1
-    seconds: float = 0.5
+    seconds: float = 0.3
     precision: float = 0.03
     patience: float = 10.0
 
