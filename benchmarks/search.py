@@ -31,7 +31,7 @@ def configuration(algorithm: str, seed: int, weights: Path | None, quick: bool) 
             "algorithm": algorithm,
             "seed": seed,
             "evaluations": 60 if quick else 200,
-            "hamp": {"worst_error": 1.1},  # where the hypervolume that is compared ends, too
+            "worst_error": 1.1,  # where the hypervolume that is compared ends, too
         },
         "network": {},
     }

@@ -63,21 +63,21 @@ class Latency(_Section):
 
 
 class Hamp(_Section):
-    """HAMP's own settings: networks with an error above `worst_error` count for nothing."""
+    """HAMP's own settings."""
 
     local_search: Annotated[float, Field(ge=0, le=1)] = 0.75
     trust: Annotated[float, Field(ge=-1, le=1)] = 0.3
-    worst_error: Annotated[float, Field(gt=0)] = 0.5
 
 
 class Search(_Section):
-    """The algorithm and its budget."""
+    """The algorithm and its budget; a network with an error above `worst_error` is of no use."""
 
     algorithm: Literal["hamp", "nsga2", "random"] = "hamp"
     evaluations: Annotated[int, Field(ge=1)] = 200
     population: Annotated[int, Field(ge=2)] = 20
     window: Annotated[int, Field(ge=1)] = 6
     seed: Annotated[int, Field(ge=0)] = 0
+    worst_error: Annotated[float, Field(gt=0)] = 0.5
     hamp: Hamp = Hamp()
 
 

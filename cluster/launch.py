@@ -141,7 +141,7 @@ def _algorithm(config: Config, workpiece: Workpiece, run: Record) -> Algorithm:
                     population=settings.population,
                     local_search=settings.hamp.local_search,
                     trust=settings.hamp.trust,
-                    worst_error=settings.hamp.worst_error,
+                    worst_error=settings.worst_error,
                 ),
             )
 

@@ -126,7 +126,11 @@ class Record:
             members=tuple(members),
             front=tuple(members[index] for index in on_front),
             hypervolumes=tuple(series),
-            picks=_picks([members[index] for index in on_front], scaled[on_front]),
+            picks=_picks(
+                [members[index] for index in on_front],
+                scaled[on_front],
+                self.config.search.worst_error,
+            ),
             failures=len(committed) - len(evaluated),
         )
 
@@ -147,13 +151,17 @@ def _member(
     )
 
 
-def _picks(members: list[Member], points: NDArray[np.float64]) -> dict[str, int]:
+def _picks(
+    members: list[Member], points: NDArray[np.float64], worst_error: float
+) -> dict[str, int]:
     """The networks to hand out: least of the second objective, the knee, least error.
 
-    The dense network is at hand already: it is picked only where the front holds nothing else.
+    They are chosen among the pruned networks of use, as the dense one is at hand already; where
+    there is none of use among all pruned ones, and where nothing is pruned it is the dense one.
     """
     pruned = [place for place, member in enumerate(members) if member.origin != "dense"]
-    places = np.array(pruned or range(len(members)))
+    useful = [place for place in pruned if points[place, 0] <= worst_error]
+    places = np.array(useful or pruned or range(len(members)))
     among = points[places]
     chosen = {
         "fastest": np.lexsort((among[:, 0], among[:, 1]))[0],
