@@ -54,10 +54,9 @@ def load_latency(payload: LatencyPayload) -> Measure:
         payload.protocol,
         reference_ms=payload.reference_ms,
     )
-    dense = tuple(group.width for group in pruner.plan.groups)
 
     def measure(job: Job) -> Estimate:
-        if job.widths == dense:
+        if job.widths == pruner.plan.widths:
             return meter.reference_ms
         return meter(template.fill(pruner.sliced_state(job.widths)))
 

@@ -40,7 +40,7 @@ def measure(shares: list[float], seconds: float) -> list[dict[str, float]]:
         batch=1,
     )
     meter = LatencyMeter(template.fill(pruner.state), SHAPE, Protocol(seconds=seconds))
-    dense = [group.width for group in pruner.plan.groups]
+    dense = pruner.plan.widths
     rows = []
     for share in shares:
         widths = [max(1, round(share * width)) for width in dense]

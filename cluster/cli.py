@@ -183,15 +183,19 @@ def _print_front(run: Any) -> None:
 
     results = run.results()
     dense, shown = results.dense, quantities(results)
-    macs, params = (Quantity.of(name, getattr(dense, name)) for name in ("macs", "params"))
+    objectives = [quantity.name for quantity in shown]
+    counted = [
+        Quantity.of(name, getattr(dense, name))
+        for name in ("macs", "params")
+        if name not in objectives
+    ]
     table = Table(title=f"Pareto front of {run.path}: {len(results.front)} networks")
     table.add_column("id", justify="right")
     for quantity in shown:
         table.add_column(quantity.title, justify="right")
     table.add_column("Final error (%)", justify="right")
-    for quantity in (macs, params):
-        if quantity.name not in [one.name for one in shown]:
-            table.add_column(quantity.title, justify="right")
+    for quantity in counted:
+        table.add_column(quantity.title, justify="right")
     table.add_column("Origin")
     picks = {number: name for name, number in results.picks.items()}
     for member in (dense, *(m for m in results.front if m.id != dense.id)):
@@ -202,9 +206,7 @@ def _print_front(run: Any) -> None:
             versus = f" ({quantity.versus(value, than)})" if quantity.relative else ""
             cells.append(quantity.text(value) + versus)
         cells.append(shown[0].text(member.final_error.value) if member.final_error else "")
-        for quantity in (macs, params):
-            if quantity.name not in [one.name for one in shown]:
-                cells.append(quantity.text(getattr(member, quantity.name)))
+        cells += [quantity.text(getattr(member, quantity.name)) for quantity in counted]
         table.add_row(*cells, picks.get(member.id, member.origin))
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 

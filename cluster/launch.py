@@ -25,6 +25,7 @@ from .lock import held
 from .progress import Watcher
 from .record import JOURNAL, Record
 from .report import write_report
+from .whole_file import write_whole
 from .workpiece import (
     Workpiece,
     finish_workpiece,
@@ -32,7 +33,6 @@ from .workpiece import (
     load_network,
     open_workpiece,
     plan_network,
-    write_whole,
 )
 
 CONFIG, EXPORTS = "config.yaml", "exports"
@@ -64,7 +64,7 @@ def start(config: Config, directory: Path, watcher: Watcher) -> None:
         with _failures_noted(run):
             run.journal.sit_down()
             workpiece = finish_workpiece(
-                config, directory, dataset, network, trained=trained, say=watcher.say
+                config, directory, dataset, network, plan, trained=trained, say=watcher.say
             )
             _work(run, workpiece, watcher)
 

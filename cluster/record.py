@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..actors.job import Answer
+from ..actors.job import ROLES, Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.indicators import front, knee, running_hypervolume
@@ -20,6 +20,9 @@ from .lock import is_held
 from .results import Member, Results
 
 JOURNAL = "journal.db"
+
+Answers = dict[int, dict[str, Answer]]
+"""Answers by candidate number and quantity."""
 
 
 class Record:
@@ -50,8 +53,9 @@ class Record:
 
     def status(self) -> dict[str, Any]:
         """Return how far the run is."""
-        committed = self._committed()
-        found = self._results(committed)
+        answers = self.journal.answers()
+        committed = self._committed(answers)
+        found = self._results(committed, answers)
         entries: list[tuple[Candidate, dict[str, float] | None]] = [
             (
                 outcome.candidate,
@@ -74,7 +78,8 @@ class Record:
 
     def results(self) -> Results:
         """Return everything found so far; there is nothing before the dense network is measured."""
-        found = self._results(self._committed())
+        answers = self.journal.answers()
+        found = self._results(self._committed(answers), answers)
         if found is None:
             raise ValueError(
                 f"{self.path} has no evaluation yet: the dense network comes first; "
@@ -82,10 +87,9 @@ class Record:
             )
         return found
 
-    def _committed(self) -> list[tuple[Outcome, Cost]]:
+    def _committed(self, answers: Answers) -> list[tuple[Outcome, Cost]]:
         """The outcomes of the longest complete beginning of the journal."""
-        answers = self.journal.answers()
-        measured = [name for name in self.config.objectives if name in ("error", "latency_ms")]
+        measured = [name for name in ROLES if name in self.config.objectives]
         committed: list[tuple[Outcome, Cost]] = []
         for candidate, cost in self.journal.candidates():
             known = answers.get(candidate.number, {})
@@ -95,14 +99,13 @@ class Record:
             committed.append((outcome, cost))
         return committed
 
-    def _results(self, committed: list[tuple[Outcome, Cost]]) -> Results | None:
+    def _results(self, committed: list[tuple[Outcome, Cost]], answers: Answers) -> Results | None:
         evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
         if not evaluated:
             return None
         names = self.config.objectives
         points = np.array([outcome.objectives for outcome, _ in evaluated])
         scaled = Scale.of(self.objectives, evaluated[0][0].objectives).normalise(points)
-        answers = self.journal.answers()
         members = [
             _member(outcome, cost, names, answers.get(outcome.candidate.number, {}))
             for outcome, cost in evaluated

@@ -3,7 +3,6 @@
 The page holds everything it shows, plotly.js included, and forbids itself the network.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from plotly.offline import get_plotlyjs
 from .picture import ORIGINS, every_network, front_picture, pick_labels, stairs
 from .quantity import Quantity, duration, quantities
 from .results import Member, Results
+from .whole_file import write_whole
 
 
 def write_report(results: Results, directory: Path) -> tuple[Path, Path]:
@@ -29,8 +29,8 @@ def write_report(results: Results, directory: Path) -> tuple[Path, Path]:
     page, picture = _page(results), front_picture(results)
     directory.mkdir(parents=True, exist_ok=True)
     return (
-        _replace(directory / "report.html", page.encode()),
-        _replace(directory / "front.png", picture),
+        write_whole(directory / "report.html", page.encode()),
+        write_whole(directory / "front.png", picture),
     )
 
 
@@ -135,13 +135,3 @@ def _sizes(results: Results) -> tuple[Quantity, ...]:
     return tuple(
         Quantity.of(name, count) for name, count in counts.items() if name not in objectives
     )
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path

@@ -1,6 +1,5 @@
 """Workpiece: what a run works on - the data, the trained dense network, its plan and its graph."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +24,7 @@ from ..methods.training import train
 from ..methods.weights import assign, read_weights, state_of
 from ..search.space import LayerGroup, Space
 from .config import Config, ConfigError
+from .whole_file import write_whole
 
 DENSE_WEIGHTS, DENSE_ONNX = "dense.safetensors", "dense.onnx"
 
@@ -117,6 +117,7 @@ def finish_workpiece(
     directory: Path,
     dataset: Dataset,
     network: nn.Module,
+    plan: Plan,
     *,
     trained: bool,
     say: Callable[[str], None],
@@ -125,6 +126,7 @@ def finish_workpiece(
     torch.set_num_threads(config.workers.threads)
     if not trained:
         _train(config, dataset, network, say)
+        plan = plan_network(config, network, dataset)  # proven again, on the weights that count
     if not (directory / DENSE_WEIGHTS).is_file():
         write_whole(directory / DENSE_WEIGHTS, save_tensors(state_of(network)))
     if not (directory / DENSE_ONNX).is_file():
@@ -135,7 +137,7 @@ def finish_workpiece(
         factory=config.network.factory,
         arguments=config.network.arguments,
         state=state_of(network),
-        plan=plan_network(config, network, dataset),
+        plan=plan,
         criterion=config.pruning.criterion,
         normalisation=_normalisation(dataset),
         shape=dataset.shape,
@@ -147,14 +149,8 @@ def open_workpiece(config: Config, directory: Path, say: Callable[[str], None]) 
     """Bring back the workpiece of an existing run; what was trained is not trained again."""
     dataset = load_data(config)
     network, trained = load_network(config, directory)
-    return finish_workpiece(config, directory, dataset, network, trained=trained, say=say)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside and move it into place: whole, or not there."""
-    beside = path.with_name(path.name + ".partial")
-    beside.write_bytes(content)
-    os.replace(beside, path)
+    plan = plan_network(config, network, dataset)
+    return finish_workpiece(config, directory, dataset, network, plan, trained=trained, say=say)
 
 
 def _train(

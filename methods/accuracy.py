@@ -94,7 +94,7 @@ class AccuracyMeter:
         """
         try:
             return self.error(self.network(widths), split)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
+        except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
                 raise MemoryError(str(error).splitlines()[0]) from error
             raise
@@ -102,8 +102,9 @@ class AccuracyMeter:
     def network(self, widths: Sequence[int]) -> nn.Module:
         """Return the smaller network, BatchNorm recalibrated; the dense one as it was trained."""
         network = self._pruner.cut(widths)
-        dense = [group.width for group in self._pruner.plan.groups]
-        return network if list(widths) == dense else recalibrate(network, self._recalibration)
+        if tuple(widths) == self._pruner.plan.widths:
+            return network
+        return recalibrate(network, self._recalibration)
 
     def error(self, network: nn.Module, split: str) -> Estimate:
         """Return the top-1 error of a network on a split."""

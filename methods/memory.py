@@ -26,9 +26,9 @@ class MemoryModel:
     """
 
     def __init__(self, pruner: Pruner, template: OnnxTemplate, *, shape: tuple[int, ...]) -> None:
-        dense = [group.width for group in pruner.plan.groups]
-        graph = onnx.load_from_string(template.fill(pruner.sliced_state(dense))).graph
-        at_dense = activation_sizes(template.fill(pruner.sliced_state(dense)), shape)
+        dense = pruner.plan.widths
+        model = template.fill(pruner.state)
+        at_dense = activation_sizes(model, shape)
         names = sorted(at_dense)
         base = np.array([at_dense[name] for name in names], dtype=np.float64)
         slopes = np.zeros((len(names), len(dense)))
@@ -41,7 +41,7 @@ class MemoryModel:
             slopes[:, group] = change / (width // 2 - width)
         self._offset = base - slopes @ dense
         self._slopes = slopes
-        self._alive = _lifetimes(graph, names)
+        self._alive = _lifetimes(onnx.load_from_string(model).graph, names)
 
     def peak_activation_bytes(self, genomes: NDArray[np.int64], batch: int) -> NDArray[np.float64]:
         """Return the peak for genomes of shape (genomes, groups), shape (genomes,)."""

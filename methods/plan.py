@@ -51,6 +51,11 @@ class Plan:
     layers: tuple[Layer, ...]
     skipped: tuple[tuple[str, str], ...]  # layer, reason
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of every group where nothing is pruned."""
+        return tuple(group.width for group in self.groups)
+
     def owners(self) -> dict[tuple[str, int], int]:
         """Map (tensor, dimension) to the index of the group that owns it."""
         return {

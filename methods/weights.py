@@ -32,11 +32,7 @@ def read_weights(path: Path) -> State:
 
 def assign(network: nn.Module, weights: State) -> nn.Module:
     """Load weights; a difference in names or shapes is named, as it means another architecture."""
-    own = {
-        name: tensor
-        for name, tensor in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
+    own = state_of(network)
     missing = [name for name in own if name not in weights]
     unexpected = [
         name for name in weights if name not in own and not name.endswith("num_batches_tracked")

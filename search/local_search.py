@@ -5,6 +5,7 @@ Our reconstruction: HAMP's abstract says "surrogate-assisted local search" and n
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from .space import Space, Widths
 from .surrogate import Genomes, Predictor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Landscape:
     """What is predicted of any genome, and the front that it has to push outward.
 
@@ -38,8 +39,7 @@ class Landscape:
         columns = [predictor(genomes) for predictor in self.predictors]
         hoped = np.stack([mean - self.optimism * deviation for mean, deviation in columns], axis=1)
         points = hoped / self.divisors
-        kept = self.points[front(self.points)]
-        volume = hypervolume(kept, self.reference)
+        kept, volume = self._front
         dominated = np.min(points[:, None, :] - kept[None, :, :], axis=2).max(axis=1)
         beyond = np.max(points - self.reference, axis=1)
         short = np.maximum(dominated, beyond)
@@ -51,6 +51,12 @@ class Landscape:
                 for point, lack in zip(points, short, strict=True)
             ]
         )
+
+    @cached_property
+    def _front(self) -> tuple[Points, float]:
+        """The points to beat and the volume they have: a climb asks for them at every step."""
+        kept = self.points[front(self.points)]
+        return kept, hypervolume(kept, self.reference)
 
 
 def predicted(predictors: Sequence[Predictor], genomes: Genomes) -> Points:
