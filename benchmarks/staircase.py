@@ -21,6 +21,7 @@ from secateur.methods.networks import cifar_resnet, initialised
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.plan import trace
 from secateur.methods.surgery import Pruner
+from secateur.methods.weights import shapes_of
 
 SHAPE = (3, 32, 32)
 
@@ -34,9 +35,9 @@ def measure(shares: list[float], seconds: float) -> list[dict[str, float]]:
     template = OnnxTemplate(export(network, example))
     cost = CostModel(
         pruner.plan,
-        {name: tuple(tensor.shape) for name, tensor in pruner.state.items()},
+        shapes_of(pruner.state),
         [name for name, _ in network.named_parameters()],
-        MemoryModel(pruner, template, shape=SHAPE),
+        MemoryModel(pruner.plan, shapes_of(pruner.state), template, shape=SHAPE),
         batch=1,
     )
     meter = LatencyMeter(template.fill(pruner.state), SHAPE, Protocol(seconds=seconds))

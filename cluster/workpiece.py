@@ -21,7 +21,7 @@ from ..methods.plan import Plan, trace
 from ..methods.prunable import Prunable
 from ..methods.surgery import Pruner
 from ..methods.training import train
-from ..methods.weights import assign, read_weights, state_of
+from ..methods.weights import assign, read_weights, shapes_of, state_of
 from ..search.space import LayerGroup, Space
 from .config import Config, ConfigError
 from .whole_file import write_whole
@@ -64,11 +64,11 @@ class Workpiece:
     @cached_property
     def cost(self) -> CostModel:
         """Counts MACs, parameters and memory."""
-        state = self.pruner.state
-        memory = MemoryModel(self.pruner, self.template, shape=self.dataset.shape)
+        plan, shapes = self.prunable.plan, shapes_of(self.pruner.state)
+        memory = MemoryModel(plan, shapes, self.template, shape=self.dataset.shape)
         return CostModel(
-            self.prunable.plan,
-            {name: tuple(tensor.shape) for name, tensor in state.items()},
+            plan,
+            shapes,
             [name for name, _ in self.pruner.network.named_parameters()],
             memory,
             batch=self.config.latency.batch,

@@ -101,7 +101,7 @@ class AccuracyMeter:
 
     def network(self, widths: Sequence[int]) -> nn.Module:
         """Return the smaller network, BatchNorm recalibrated; the dense one as it was trained."""
-        network = self._pruner.cut(widths)
+        network = self._pruner.cut(widths, shared=True)
         if tuple(widths) == self._pruner.plan.widths:
             return network
         return recalibrate(network, self._recalibration)

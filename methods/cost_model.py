@@ -26,7 +26,11 @@ class CostModel:
         *,
         batch: int,
     ) -> None:
-        self._owners = plan.owners()
+        self._sizes = {
+            (name, dim): plan.sizes((name, dim), size)
+            for name, shape in shapes.items()
+            for dim, size in enumerate(shape)
+        }
         self._layers = plan.layers
         self._shapes = dict(shapes)
         self._parameters = tuple(parameters)
@@ -69,6 +73,9 @@ class CostModel:
     ) -> NDArray[np.float64]:
         elements = np.ones(len(genomes))
         for dim, size in enumerate(shape):
-            group = self._owners.get((tensor, dim))
-            elements = elements * (size if group is None else genomes[:, group])
+            fixed, per_width = self._sizes[tensor, dim]
+            if per_width.any():
+                elements = elements * (fixed + genomes @ per_width)
+            else:
+                elements = elements * size
         return elements

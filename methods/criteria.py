@@ -1,8 +1,9 @@
 """Criteria: which channels of a group matter most."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -12,21 +13,14 @@ from .weights import State
 Kept = tuple[NDArray[np.int64], ...]
 """For each group the indices of the channels that stay, ascending."""
 
-
-def l2(weight: Tensor) -> NDArray[np.float64]:
-    """Euclidean norm of each output channel's filter, of a weight of shape (out, in, ...)."""
-    norms: NDArray[np.float64] = weight.double().flatten(1).norm(dim=1).numpy()
-    return norms
-
-
-CRITERIA: dict[str, Callable[[Tensor], NDArray[np.float64]]] = {"l2": l2}
+Scores = NDArray[np.float64]
 
 
 def rankings(plan: Plan, state: State, criterion: str) -> Kept:
     """Order each group's channels from the most important to the least; ties by index."""
     score = CRITERIA[criterion]
     return tuple(
-        np.argsort(-score(state[group.slices[0].tensor]), kind="stable") for group in plan.groups
+        np.argsort(-score(plan, index, state), kind="stable") for index in range(len(plan.groups))
     )
 
 
@@ -36,3 +30,80 @@ def keep(ranking: Kept, widths: Sequence[int]) -> Kept:
         if not 1 <= width <= len(order):
             raise ValueError(f"widths[{group}] must lie between 1 and {len(order)}, got {width!r}")
     return tuple(np.sort(order[:width]) for order, width in zip(ranking, widths, strict=True))
+
+
+def l1(plan: Plan, group: int, state: State) -> Scores:
+    """Sum of the absolute weights of the filters that make a channel (Li et al., ICLR 2017)."""
+    return _scores(_filters(plan, group, state).abs().sum(dim=1))
+
+
+def l2(plan: Plan, group: int, state: State) -> Scores:
+    """Euclidean norm of the filters that make a channel (He et al., IJCAI 2018)."""
+    return _scores(_filters(plan, group, state).norm(dim=1))
+
+
+def fpgm(plan: Plan, group: int, state: State) -> Scores:
+    """Distance of a channel's filters to all others: those near the geometric median go first.
+
+    He et al., CVPR 2019, equation 4; where several layers make a channel, their filters are
+    taken as one.
+    """
+    filters = _filters(plan, group, state)
+    return _scores(torch.cdist(filters, filters).sum(dim=1))
+
+
+def bn_scale(plan: Plan, group: int, state: State) -> Scores:
+    """Sum of the absolute BatchNorm scales of a channel (Liu et al., ICCV 2017)."""
+    scores = np.zeros(plan.groups[group].width)
+    found = False
+    for tensor, channels, entries in _owned(plan, group):
+        layer, _, part = tensor.rpartition(".")
+        if part == "weight" and f"{layer}.running_var" in state:
+            found = True
+            np.add.at(scores, channels, state[tensor].abs().double().numpy()[entries])
+    if not found:
+        raise ValueError(
+            f"criterion bn_scale needs a BatchNorm with a scale in every group, "
+            f"{plan.groups[group].name} has none: choose another criterion, or leave it alone"
+        )
+    return scores
+
+
+def random(plan: Plan, group: int, _: State) -> Scores:
+    """Numbers without a meaning, the same in every process: a baseline."""
+    return np.random.default_rng((0, group)).random(plan.groups[group].width)
+
+
+CRITERIA: Mapping[str, Callable[[Plan, int, State], Scores]] = {
+    "l2": l2,
+    "l1": l1,
+    "fpgm": fpgm,
+    "bn_scale": bn_scale,
+    "random": random,
+}
+
+
+def _scores(values: Tensor) -> Scores:
+    scores: Scores = values.numpy()
+    return scores
+
+
+def _filters(plan: Plan, group: int, state: State) -> Tensor:
+    """The weights that make each channel of a group, shape (channels, weights)."""
+    width = plan.groups[group].width
+    made = []
+    for tensor, channels, entries in _owned(plan, group):
+        if tensor in plan.groups[group].filters:
+            rows = state[tensor].double().flatten(1)[torch.from_numpy(entries)]
+            order = torch.from_numpy(np.argsort(channels, kind="stable"))
+            made.append(rows[order].reshape(width, -1))
+    return torch.cat(made, dim=1)
+
+
+def _owned(plan: Plan, group: int) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """First dimensions of tensors that a group owns: the tensor, its channels, their entries."""
+    first, last = plan.offsets[group], plan.offsets[group + 1]
+    for (tensor, dim), owner in plan.owners.items():
+        entries = np.flatnonzero((owner >= first) & (owner < last))
+        if dim == 0 and len(entries):
+            yield tensor, owner[entries] - first, entries

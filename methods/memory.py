@@ -5,7 +5,7 @@ the nodes run in graph order and every result is freed after its last reader. In
 and fusions of a runtime save some of that; they are not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from .onnx_graph import INPUT, OnnxTemplate
-from .surgery import Pruner
+from .plan import Plan
 
 FLOAT_BYTES = 4
 
@@ -25,9 +25,17 @@ class MemoryModel:
     and one graph with a single group at half width tell the slopes.
     """
 
-    def __init__(self, pruner: Pruner, template: OnnxTemplate, *, shape: tuple[int, ...]) -> None:
-        dense = pruner.plan.widths
-        model = template.fill(pruner.state)
+    def __init__(
+        self,
+        plan: Plan,
+        shapes: Mapping[str, Sequence[int]],
+        template: OnnxTemplate,
+        *,
+        shape: tuple[int, ...],
+    ) -> None:
+        """Take the dense tensors' `shapes` by name, and the `shape` of one image."""
+        dense = plan.widths
+        model = template.outline(shapes)
         at_dense = activation_sizes(model, shape)
         names = sorted(at_dense)
         base = np.array([at_dense[name] for name in names], dtype=np.float64)
@@ -36,12 +44,12 @@ class MemoryModel:
             if width == 1:
                 continue
             probe = [*dense[:group], width // 2, *dense[group + 1 :]]
-            sizes = activation_sizes(template.fill(pruner.sliced_state(probe)), shape)
+            sizes = activation_sizes(template.outline(plan.shapes(shapes, probe)), shape)
             change = np.array([sizes[name] for name in names]) - base
             slopes[:, group] = change / (width // 2 - width)
         self._offset = base - slopes @ dense
         self._slopes = slopes
-        self._alive = _lifetimes(onnx.load_from_string(model).graph, names)
+        self._alive = _lifetimes(model.graph, names)
 
     def peak_activation_bytes(self, genomes: NDArray[np.int64], batch: int) -> NDArray[np.float64]:
         """Return the peak for genomes of shape (genomes, groups), shape (genomes,)."""
@@ -50,15 +58,20 @@ class MemoryModel:
         return peaks * batch * FLOAT_BYTES
 
 
-def activation_sizes(model: bytes, shape: Sequence[int]) -> dict[str, int]:
-    """Elements of every float activation for one image of the shape (channels, height, width)."""
-    proto = onnx.load_from_string(model)
-    dims = proto.graph.input[0].type.tensor_type.shape.dim
+def activation_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, int]:
+    """Elements of every float activation for one image of the shape (channels, height, width).
+
+    What is computed from weights alone, such as their transpose, is no activation.
+    """
+    dims = model.graph.input[0].type.tensor_type.shape.dim
     for dim, size in zip(dims, (1, *shape), strict=True):
         dim.dim_value = size
-    inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     sizes: dict[str, int] = {}
     constants = {tensor.name for tensor in inferred.initializer}
+    for node in inferred.node:
+        if all(name in constants for name in node.input):
+            constants.update(node.output)
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         if value.name in constants or value.type.tensor_type.elem_type != TensorProto.FLOAT:
             continue

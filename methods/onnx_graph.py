@@ -8,6 +8,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
+from .onnx_wire import with_initializers
 from .weights import State, state_of
 
 INPUT, OUTPUT = "images", "logits"
@@ -26,19 +28,47 @@ class OnnxTemplate:
 
     def __init__(self, model: bytes) -> None:
         self._skeleton = onnx.load_from_string(model)
-        self._initializers = list(self._skeleton.graph.initializer)
+        self._initializers = {
+            tensor.name: numpy_helper.to_array(tensor)
+            for tensor in self._skeleton.graph.initializer
+        }
         del self._skeleton.graph.initializer[:]
+        self._grouped = [
+            (attribute, node.input[1], len(self._initializers[node.input[1]]) // attribute.i)
+            for node in self._skeleton.graph.node
+            for attribute in node.attribute
+            if node.op_type == "Conv" and attribute.name == "group" and attribute.i > 1
+        ]
 
     def fill(self, state: State) -> bytes:
         """Return the serialised model that holds these tensors; its own constants stay."""
+        self._set_groups({weight: tuple(state[weight].shape) for _, weight, _ in self._grouped})
+        return with_initializers(
+            self._skeleton.SerializeToString(),
+            (
+                (name, state[name].detach().cpu().numpy() if name in state else constant)
+                for name, constant in self._initializers.items()
+            ),
+        )
+
+    def outline(self, shapes: Mapping[str, Sequence[int]]) -> onnx.ModelProto:
+        """Return the model with weights of these shapes and no data in them."""
+        self._set_groups(shapes)
         model = onnx.ModelProto()
         model.CopyFrom(self._skeleton)
-        for tensor in self._initializers:
-            if tensor.name in state:
-                array = np.ascontiguousarray(state[tensor.name].detach().cpu().numpy())
-                tensor = numpy_helper.from_array(array, tensor.name)
-            model.graph.initializer.append(tensor)
-        return bytes(model.SerializeToString())
+        for name, constant in self._initializers.items():
+            if name in shapes:
+                model.graph.initializer.add(
+                    name=name, dims=shapes[name], data_type=TensorProto.FLOAT
+                )
+            else:
+                model.graph.initializer.append(numpy_helper.from_array(constant, name))
+        return model
+
+    def _set_groups(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """A grouped convolution loses whole groups: each keeps the outputs that it has."""
+        for attribute, weight, outputs in self._grouped:
+            attribute.i = shapes[weight][0] // outputs
 
 
 def export(network: nn.Module, example: Tensor) -> bytes:
@@ -66,9 +96,17 @@ def export(network: nn.Module, example: Tensor) -> bytes:
         ) from error
     assert program is not None
     model = program.model_proto
-    onnxscript.optimizer.fold_constants(model)
-    onnxscript.optimizer.remove_unused_nodes(model)
     state = state_of(network)
+    onnxscript.optimizer.fold_constants(
+        model,
+        should_fold=lambda node: (
+            False
+            if any(value is not None and value.name in state for value in node.inputs)
+            else None
+        ),
+    )
+    _free_reshapes(model)
+    onnxscript.optimizer.remove_unused_nodes(model)
     _drop_zero_biases(model, state)
     _check_names(model, network, state)
     del model.graph.value_info[:]
@@ -77,6 +115,35 @@ def export(network: nn.Module, example: Tensor) -> bytes:
         node.doc_string = ""
     del model.graph.metadata_props[:]
     return bytes(model.SerializeToString())
+
+
+def _free_reshapes(model: onnx.ModelProto) -> None:
+    """Write reshapes that keep the batch as (0, ...), and flattening as (0, -1): of any width."""
+    graph = model.graph
+    makers = {node.output[0]: node for node in graph.node}
+    constants = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if tensor.data_type == TensorProto.INT64
+    }
+    for node in graph.node:
+        if node.op_type == "Constant":
+            value = onnx.helper.get_attribute_value(node.attribute[0])
+            is_tensor = isinstance(value, TensorProto)
+            constants[node.output[0]] = numpy_helper.to_array(value) if is_tensor else value
+    for node in list(graph.node):
+        shape = makers.get(node.input[1]) if node.op_type == "Reshape" else None
+        if shape is None or shape.op_type != "Concat":
+            continue
+        batch, *rest = shape.input
+        if batch in constants or any(name not in constants for name in rest):
+            continue
+        sizes = [int(size) for name in rest for size in np.ravel(constants[name])]
+        target = np.array([0, -1] if len(sizes) == 1 else [0, *sizes], dtype=np.int64)
+        name = f"{node.output[0]}_shape"
+        graph.initializer.append(numpy_helper.from_array(target, name))
+        node.input[1] = name
+        del node.attribute[:]  # allowzero: here 0 means "as it was"
 
 
 def _drop_zero_biases(model: onnx.ModelProto, state: State) -> None:

@@ -1,53 +1,52 @@
-"""Plan: which tensor dimensions every prunable group owns, traced once.
+"""Plan: which entries of which tensors every prunable group owns, traced once."""
 
-torch-pruning's DepGraph (Fang et al., CVPR 2023) finds what depends on a layer's channels; this
-file keeps the groups that can be cut exactly and says why it leaves the others alone.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Literal
 
+import numpy as np
 import torch
-import torch_pruning
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .channels import Classes, Ids
+from .flow import Flow, Layer
 
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """One dimension of one tensor, by the tensor's name in the state dict."""
-
-    tensor: str
-    dim: int
+Scope = Literal["inner", "coupled"]
+NOBODY = -1
+"""The owner of an entry that belongs to no group."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedGroup:
-    """Channels that leave the network together.
+    """Channels that may leave one by one, each from all the tensors that hold it.
 
-    `name` is the layer that makes them; `slices` says where they appear, its weight first.
+    A group is named after the first layer that makes its channels. `unit` is how many of that
+    layer's outputs leave at once: more than one where a grouped convolution loses whole groups.
+    `filters` are the weights whose first dimension makes the channels, `layers` all layers that
+    hold them, both in order of execution.
     """
 
     name: str
     width: int
-    slices: tuple[Slice, ...]
+    unit: int
+    coupled: bool
+    filters: tuple[str, ...]
+    layers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A convolution or linear layer: its weight, and how often it is applied to one image."""
-
-    weight: str
-    shape: tuple[int, ...]
-    positions: int
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that cutting and counting need to know of a dense network."""
+    """Everything that cutting and counting need to know of a dense network.
+
+    `owners` maps a tensor's dimension to the channel that owns each of its entries, counted
+    through all groups in their order (NOBODY: the entry always stays). Dimensions that are cut
+    alike share one array.
+    """
 
     groups: tuple[PlannedGroup, ...]
+    owners: dict[tuple[str, int], Ids]
     layers: tuple[Layer, ...]
     skipped: tuple[tuple[str, str], ...]  # layer, reason
 
@@ -56,145 +55,158 @@ class Plan:
         """The width of every group where nothing is pruned."""
         return tuple(group.width for group in self.groups)
 
-    def owners(self) -> dict[tuple[str, int], int]:
-        """Map (tensor, dimension) to the index of the group that owns it."""
-        return {
-            (part.tensor, part.dim): index
-            for index, group in enumerate(self.groups)
-            for part in group.slices
-        }
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """The number of each group's first channel, and that of all channels."""
+        return np.cumsum([0, *self.widths])
+
+    def sizes(self, key: tuple[str, int], size: int) -> tuple[int, NDArray[np.int64]]:
+        """Tell how a dimension's size follows from the widths: `fixed + per_width @ widths`."""
+        owner = self.owners.get(key)
+        if owner is None:
+            return size, np.zeros(len(self.groups), dtype=np.int64)
+        owned = owner[owner != NOBODY]
+        group = np.searchsorted(self.offsets, owned, side="right") - 1
+        entries = np.bincount(group, minlength=len(self.groups))
+        return size - len(owned), entries // np.array(self.widths)
+
+    def shapes(
+        self, dense: Mapping[str, Sequence[int]], widths: Sequence[int]
+    ) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of all tensors at these widths, from those of the dense network."""
+        shapes = {name: list(shape) for name, shape in dense.items()}
+        for tensor, dim in self.owners:
+            fixed, per_width = self.sizes((tensor, dim), dense[tensor][dim])
+            shapes[tensor][dim] = int(fixed + per_width @ widths)
+        return {name: tuple(shape) for name, shape in shapes.items()}
 
 
-def trace(network: nn.Module, example: Tensor, *, ignore: tuple[str, ...] = ()) -> Plan:
-    """Find the inner groups: channels made by one convolution and read by plain layers only.
+def trace(
+    network: nn.Module, example: Tensor, *, ignore: Sequence[str] = (), scope: Scope = "inner"
+) -> Plan:
+    """Find the groups of a network.
 
     Args:
         network: the dense network, in evaluation mode.
         example: one image of the shape (1, channels, height, width).
-        ignore: patterns (as in a shell) of layer names to leave alone; each must match one.
+        ignore: patterns (as in a shell) of layers whose channels stay; each must match one.
+        scope: `inner` leaves channels alone that several layers add up (residual streams),
+            `coupled` cuts them, in all these layers alike.
     """
     if network.training:
         raise ValueError("a network is traced in evaluation mode: call network.eval() first")
-    names = {module: name for name, module in network.named_modules()}
-    convolutions = [name for name, m in network.named_modules() if isinstance(m, nn.Conv2d)]
-    for pattern in ignore:
-        if not any(fnmatchcase(name, pattern) for name in convolutions):
-            raise ValueError(
-                f"the pattern {pattern!r} matches no convolution; "
-                f"there are {', '.join(convolutions[:4])}, ..."
-            )
-    try:
-        with _gradients_enabled(network):  # DepGraph follows them from output to input
-            graph = torch_pruning.DependencyGraph().build_dependency(
-                network, example_inputs=example, verbose=False
-            )
-    except Exception as error:
-        raise ValueError(
-            f"cannot trace {type(network).__name__} for pruning: {type(error).__name__}: {error}"
-        ) from error
-    groups, skipped = [], []
-    for name in convolutions:
+    flow = _flow(network, example)
+    layers = list(dict.fromkeys(layer.weight.removesuffix(".weight") for layer in flow.layers))
+    _check_patterns(ignore, layers)
+    made = flow.made
+    classes = flow.channels.classes(made)
+    reasons = list(classes.reason)
+    for number in np.flatnonzero(classes.coupled):
+        if scope == "inner" and reasons[number] is None:
+            reasons[number] = "they are added to those of other layers, which scope inner spares"
+    for name in layers:
         if any(fnmatchcase(name, pattern) for pattern in ignore):
-            skipped.append((name, "ignored by the configuration"))
-            continue
-        found = _group(graph, network, name, names)
-        if isinstance(found, PlannedGroup):
-            groups.append(found)
-        else:
-            skipped.append((name, found))
+            for number in np.unique(classes.of[flow.channels.of(f"{name}.weight", 0, 0)]):
+                reasons[number] = "ignored by the configuration"
+    groups, owners = _groups(flow, classes, reasons)
+    aliases = _aliases(network)
+    owners |= {
+        (alias, dim): owner
+        for (tensor, dim), owner in owners.items()
+        for alias in aliases.get(tensor, ())
+    }
+    skipped = []
+    for name in layers:
+        mine = classes.of[flow.channels.of(f"{name}.weight", 0, 0)]
+        held = next((reasons[number] for number in mine if reasons[number]), None)
+        if held:
+            skipped.append((name, held))
     if not groups:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
+        found = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3]) or "no layers"
         raise ValueError(
-            f"{type(network).__name__} has no group of channels that can be cut ({reasons})"
+            f"{type(network).__name__} has no group of channels that can be cut ({found})"
         )
-    return Plan(tuple(groups), _layers(network, example), tuple(skipped))
+    return Plan(groups, owners, tuple(flow.layers), tuple(skipped))
 
 
-def _group(
-    graph: torch_pruning.DependencyGraph,
-    network: nn.Module,
-    name: str,
-    names: dict[nn.Module, str],
-) -> PlannedGroup | str:
-    """Return the group of a convolution's output channels, or why it cannot be cut."""
-    layer = network.get_submodule(name)
-    assert isinstance(layer, nn.Conv2d)
-    width = layer.out_channels
-    if layer.groups > 1:
-        return "a grouped convolution"
-    members = graph.get_pruning_group(
-        layer, torch_pruning.prune_conv_out_channels, idxs=list(range(width))
-    )
-    slices: list[Slice] = []
-    for dependency, indices in members:
-        module = dependency.target.module
-        if module not in names:  # an operation without weights of its own
+def _flow(network: nn.Module, example: Tensor) -> Flow:
+    try:
+        with torch.no_grad():
+            program = torch.export.export(network, (example,))
+    except Exception as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise ValueError(
+            f"cannot trace {type(network).__name__} for pruning: {type(error).__name__}: "
+            f"{lines[0] if lines else 'no reason given'}; its forward must run by torch.export, "
+            "without decisions that depend on the images"
+        ) from error
+    return Flow(program)
+
+
+def _aliases(network: nn.Module) -> dict[str, list[str]]:
+    """The other names of tensors that several modules share."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in network.state_dict(keep_vars=True).items():
+        names.setdefault(id(tensor), []).append(name)
+    return {
+        name: [other for other in same if other != name]
+        for same in names.values()
+        for name in same
+        if len(same) > 1
+    }
+
+
+def _check_patterns(patterns: Sequence[str], layers: list[str]) -> None:
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in layers):
+            raise ValueError(
+                f"the pattern {pattern!r} matches no layer; there are {', '.join(layers[:4])}, ..."
+            )
+
+
+def _groups(
+    flow: Flow, classes: Classes, reasons: Sequence[str | None]
+) -> tuple[tuple[PlannedGroup, ...], dict[tuple[str, int], Ids]]:
+    """Classes that lie in the same dimensions, equally often, form a group."""
+    dimensions = flow.channels.dimensions
+    where: dict[int, list[tuple[tuple[str, int], int]]] = {}
+    for key, ids in dimensions.items():
+        for number, times in zip(*np.unique(classes.of[ids], return_counts=True), strict=True):
+            where.setdefault(int(number), []).append((key, int(times)))
+    members: dict[tuple[tuple[tuple[str, int], int], ...], list[int]] = {}
+    for key in flow.made:
+        for number in dict.fromkeys(classes.of[dimensions[key]].tolist()):
+            together = members.setdefault(tuple(where[number]), [])
+            if reasons[number] is None and number not in together:
+                together.append(number)
+    channel = np.full(len(reasons), NOBODY)
+    groups: list[PlannedGroup] = []
+    count = 0
+    for places, numbers in members.items():
+        if not numbers:
             continue
-        if list(indices) != list(range(width)):
-            return f"its channels are rearranged on the way to {names[module]}"
-        reads = not graph.is_out_channel_pruning_fn(dependency.handler)
-        found = _slices(module, names[module], reads=reads, makes=module is layer)
-        if isinstance(found, str):
-            return found
-        slices += found
-    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    for part in slices:
-        if shapes[part.tensor][part.dim] != width:
-            return f"{part.tensor} reads more than them: they are concatenated with others"
-    if not any(part.dim == 1 for part in slices):
-        return "nothing reads them but the output"
-    return PlannedGroup(name, width, tuple(dict.fromkeys(slices)))
+        channel[numbers] = np.arange(count, count + len(numbers))
+        count += len(numbers)
+        groups.append(_planned(flow, dict(places), len(numbers), bool(classes.coupled[numbers[0]])))
+    interned: dict[bytes, Ids] = {}
+    owners = {}
+    for key, ids in dimensions.items():
+        owner = channel[classes.of[ids]]
+        if (owner != NOBODY).any():
+            owners[key] = interned.setdefault(owner.tobytes(), owner)
+    return tuple(groups), owners
 
 
-def _slices(module: nn.Module, name: str, *, reads: bool, makes: bool) -> list[Slice] | str:
-    """Return what a layer that the channels reach holds of them, or why it bars the cut."""
-    if isinstance(module, nn.BatchNorm2d):
-        parts = ("weight", "bias", "running_mean", "running_var")
-        return [Slice(f"{name}.{part}", 0) for part in parts if getattr(module, part) is not None]
-    if isinstance(module, nn.Conv2d) and module.groups > 1:
-        return f"they reach the grouped convolution {name}"
-    if not isinstance(module, nn.Conv2d | nn.Linear):
-        return f"they reach {name}, a {type(module).__name__}"
-    if reads:
-        return [Slice(f"{name}.weight", 1)]
-    if not makes:
-        return f"they are added to those of {name}"
-    own = [Slice(f"{name}.weight", 0)]
-    return own if module.bias is None else [*own, Slice(f"{name}.bias", 0)]
-
-
-@contextmanager
-def _gradients_enabled(network: nn.Module) -> Iterator[None]:
-    frozen = [p for p in network.parameters() if not p.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(True)
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(False)
-
-
-def _layers(network: nn.Module, example: Tensor) -> tuple[Layer, ...]:
-    """Run the example once and note every convolution and linear layer that it passes."""
-    layers: list[Layer] = []
-    handles = []
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-
-            def note(module: nn.Module, _: object, output: Tensor, name: str = name) -> None:
-                weight = module.get_parameter("weight")
-                channels = weight.shape[0]
-                layers.append(
-                    Layer(f"{name}.weight", tuple(weight.shape), output[0].numel() // channels)
-                )
-
-            handles.append(module.register_forward_hook(note))
-    try:
-        with torch.inference_mode():
-            network(example)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return tuple(layers)
+def _planned(
+    flow: Flow, places: dict[tuple[str, int], int], width: int, coupled: bool
+) -> PlannedGroup:
+    filters = [key for key in flow.made if key in places]
+    layers = dict.fromkeys(tensor.rpartition(".")[0] for tensor, _ in places)
+    return PlannedGroup(
+        name=filters[0][0].removesuffix(".weight"),
+        width=width,
+        unit=places[filters[0]],
+        coupled=coupled,
+        filters=tuple(tensor for tensor, _ in filters),
+        layers=tuple(layers),
+    )

@@ -1,9 +1,10 @@
 """Surgery: a physically smaller network by index-selects over the plan."""
 
-import copy
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .criteria import Kept, keep, rankings
@@ -13,51 +14,91 @@ from .weights import State, state_of
 
 def slice_state(state: State, plan: Plan, kept: Kept) -> State:
     """Select the kept channels in every tensor that a group owns; the others are shared."""
+    stays = _stays(plan, kept)
+    selections: dict[int, Tensor | None] = {}
     sliced = dict(state)
-    for group, indices in zip(plan.groups, kept, strict=True):
-        if len(indices) == group.width:
-            continue
-        index = torch.from_numpy(indices)
-        for part in group.slices:
-            sliced[part.tensor] = sliced[part.tensor].index_select(part.dim, index)
+    for (tensor, dim), owner in plan.owners.items():
+        if id(owner) not in selections:  # many dimensions share an owner
+            entries = stays[owner]
+            selections[id(owner)] = (
+                None if entries.all() else torch.from_numpy(np.flatnonzero(entries))
+            )
+        index = selections[id(owner)]
+        if index is not None:
+            sliced[tensor] = sliced[tensor].index_select(dim, index)
     return sliced
 
 
 def mask_state(state: State, plan: Plan, kept: Kept) -> State:
     """Zero what the pruned channels hold and what reads them: the sliced network at full size."""
+    stays = _stays(plan, kept)
     masked = dict(state)
-    for group, indices in zip(plan.groups, kept, strict=True):
-        mask = torch.zeros(group.width)
-        mask[torch.from_numpy(indices)] = 1.0
-        for part in group.slices:
-            if part.tensor.endswith(("running_mean", "running_var")):
-                continue
-            tensor = masked[part.tensor]
-            shape = [1] * tensor.ndim
-            shape[part.dim] = group.width
-            masked[part.tensor] = tensor * mask.view(shape)
+    for (tensor, dim), owner in plan.owners.items():
+        if tensor.endswith(("running_mean", "running_var")):
+            continue
+        shape = [1] * masked[tensor].ndim
+        shape[dim] = len(owner)
+        mask = torch.from_numpy(stays[owner]).view(shape)
+        masked[tensor] = masked[tensor] * mask
     return masked
 
 
-def fit(network: nn.Module, state: State) -> nn.Module:
+def _stays(plan: Plan, kept: Kept) -> NDArray[np.bool_]:
+    """Whether each channel stays; the last entry is that of NOBODY, which always does."""
+    if len(kept) != len(plan.groups):
+        raise ValueError(f"expected kept channels for {len(plan.groups)} groups, got {len(kept)}")
+    stays = np.zeros(plan.offsets[-1] + 1, dtype=bool)
+    stays[-1] = True
+    for group, first, indices in zip(plan.groups, plan.offsets, kept, strict=False):
+        if len(indices) == 0:
+            raise ValueError(f"group {group.name} must keep at least one of its channels")
+        if np.any(np.diff(indices) <= 0) or indices[0] < 0 or indices[-1] >= group.width:
+            raise ValueError(
+                f"the kept channels of group {group.name} must ascend from 0 to at most "
+                f"{group.width - 1}, got {np.asarray(indices).tolist()}"
+            )
+        stays[first + np.asarray(indices)] = True
+    return stays
+
+
+def fit(network: nn.Module, state: State, *, shared: bool = False) -> nn.Module:
     """Return a network of the same structure that holds `state`, of whatever widths.
 
-    The given network stays untouched and shares no tensor with the new one.
+    It shares no tensor with the given network, unless `shared` allows it for parameters that are
+    the same in both: cheaper, and right for a network that is evaluated and never trained.
     """
-    shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
-    fitted: nn.Module = copy.deepcopy(network, shared)
-    for name, module in fitted.named_modules():
-        prefix = f"{name}." if name else ""
-        for kind, own in (("parameter", module._parameters), ("buffer", module._buffers)):
-            for key, tensor in own.items():
-                if tensor is None:
-                    continue
-                new = state.get(prefix + key, tensor).detach()
-                if kind == "buffer" or new.data_ptr() == tensor.data_ptr():
-                    new = new.clone()  # training the new network must not change the given one
-                own[key] = nn.Parameter(new) if kind == "parameter" else new
-        _resize(module)
-    return fitted
+    return _twin(network, "", state, shared, {})
+
+
+def _twin(
+    module: nn.Module, path: str, state: State, shared: bool, made: dict[nn.Module, nn.Module]
+) -> nn.Module:
+    """Copy a module's structure, and of its tensors those that must be its own."""
+    if module in made:
+        return made[module]
+    twin: nn.Module = object.__new__(type(module))
+    made[module] = twin
+    twin.__dict__.update(
+        {
+            key: value.copy() if isinstance(value, dict | list | set) else value
+            for key, value in module.__dict__.items()
+        }
+    )
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            new = state.get(path + name, parameter).detach()
+            if not shared and new.data_ptr() == parameter.data_ptr():
+                new = new.clone()
+            twin._parameters[name] = nn.Parameter(new, requires_grad=parameter.requires_grad)
+    for name, buffer in module._buffers.items():
+        if buffer is not None:
+            new = state.get(path + name, buffer).detach()
+            twin._buffers[name] = new.clone() if new.data_ptr() == buffer.data_ptr() else new
+    for name, child in module._modules.items():
+        if child is not None:
+            twin._modules[name] = _twin(child, f"{path}{name}.", state, shared, made)
+    _resize(twin)
+    return twin
 
 
 def _resize(module: nn.Module) -> None:
@@ -66,10 +107,12 @@ def _resize(module: nn.Module) -> None:
     if not isinstance(weight, Tensor):
         return
     if isinstance(module, nn.Conv2d):
+        if module.groups > 1:  # a grouped convolution loses whole groups
+            module.groups = weight.shape[0] * module.groups // module.out_channels
         module.out_channels, module.in_channels = weight.shape[0], weight.shape[1] * module.groups
     elif isinstance(module, nn.Linear):
         module.out_features, module.in_features = weight.shape
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm):
         module.num_features = weight.shape[0]
 
 
@@ -90,9 +133,9 @@ class Pruner:
         """Return the tensors of the cut network, with the dense BatchNorm statistics."""
         return slice_state(self.state, self.plan, self.kept(widths))
 
-    def cut(self, widths: Sequence[int]) -> nn.Module:
-        """Return the cut network."""
-        return fit(self.network, self.sliced_state(widths))
+    def cut(self, widths: Sequence[int], *, shared: bool = False) -> nn.Module:
+        """Return the cut network; see `fit` for `shared`."""
+        return fit(self.network, self.sliced_state(widths), shared=shared)
 
     def masked(self, widths: Sequence[int]) -> nn.Module:
         """Return the dense network with zeros in place of what `cut` removes."""

@@ -65,3 +65,8 @@ def state_of(network: nn.Module) -> State:
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
+
+
+def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}

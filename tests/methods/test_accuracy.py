@@ -179,7 +179,7 @@ class Full:
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def cut(self, _: Sequence[int]) -> nn.Module:
+    def cut(self, *_: Sequence[int], **__: bool) -> nn.Module:
         raise self._error
 
 

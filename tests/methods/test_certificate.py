@@ -98,18 +98,34 @@ def shuffle(images: Tensor) -> Tensor:
     return groups.transpose(1, 2).reshape(batch, channels, height, width)
 
 
+HELD = {
+    "reverses them": (lambda x: x.flip(1), "flip"),
+    "shuffles them": (shuffle, "reshape in the network splits"),
+    "rotates them": (lambda x: x.roll(1, dims=1), "roll"),
+    "sorts them": (lambda x: x.sort(dim=1).values, "sort"),
+    "centres them": (lambda x: x - x.mean(dim=1, keepdim=True), "mean"),
+    "halves them": (lambda x: torch.cat(x.chunk(2, dim=1)[::-1], dim=1), "chunk"),
+    "names one": (lambda x: x + x[:, :1], "slice"),
+    "wants all of them": (lambda x: x * torch.linspace(1, 2, 8)[:, None, None], "mul"),
+}
+
+
+@pytest.mark.parametrize(("between", "operator"), HELD.values(), ids=HELD)
+def test_an_operator_that_tells_channels_apart_holds_them_and_is_named(between, operator):
+    pruner = pruner_of(Between(between))
+    assert [group.name for group in pruner.plan.groups] == ["second"]
+    assert operator in dict(pruner.plan.skipped)["first"]
+    verify_plan(pruner, IMAGES)
+
+
 WRONG = {
-    "reverses them": lambda x: x.flip(1),
-    "rotates them": lambda x: x.roll(1, dims=1),
-    "shuffles them": shuffle,
-    "centres them": lambda x: x - x.mean(dim=1, keepdim=True),
     "counts them": lambda x: x * x.shape[1] / 8,
-    "wants all of them": lambda x: x * torch.linspace(1, 2, 8)[:, None, None],
+    "wants eight": lambda x: x.reshape(x.shape[0], 8, *x.shape[2:]),
 }
 
 
 @pytest.mark.parametrize("between", WRONG.values(), ids=WRONG)
-def test_a_network_that_does_more_with_its_channels_is_refused_with_the_groups_name(between):
+def test_code_that_depends_on_a_width_is_refused_with_the_groups_name(between):
     pruner = pruner_of(Between(between))
     assert "first" in [group.name for group in pruner.plan.groups]  # the tracing saw no harm
     with pytest.raises(ValueError, match=r"channels of first cannot be cut exactly.*pruning\.ig"):

@@ -12,7 +12,7 @@ from secateur.methods.networks import cifar_resnet
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.plan import trace
 from secateur.methods.surgery import Pruner
-from secateur.methods.weights import state_of
+from secateur.methods.weights import shapes_of, state_of
 
 
 class NoActivations:
@@ -71,7 +71,10 @@ def test_what_is_counted_on_the_plan_is_what_the_cut_network_has(tiny, widths):
 
 
 def test_many_genomes_cost_what_each_of_them_costs(tiny):
-    cost = cost_model(tiny.pruner, MemoryModel(tiny.pruner, tiny.template, shape=tiny.shape))
+    cost = cost_model(
+        tiny.pruner,
+        MemoryModel(tiny.plan, shapes_of(tiny.pruner.state), tiny.template, shape=tiny.shape),
+    )
     genomes = np.array([[4, 8], [1, 1], [3, 5]])
     each = [cost(tuple(row)) for row in genomes.tolist()]
     assert cost.macs(genomes).tolist() == [one.macs for one in each]
@@ -99,7 +102,11 @@ def small() -> CostModel:
     network, image = Small().eval(), torch.rand(1, 1, 4, 4)
     pruner = Pruner(network, trace(network, image), criterion="l2")
     template = OnnxTemplate(export(network, image))
-    return cost_model(pruner, MemoryModel(pruner, template, shape=(1, 4, 4)), batch=2)
+    return cost_model(
+        pruner,
+        MemoryModel(pruner.plan, shapes_of(pruner.state), template, shape=(1, 4, 4)),
+        batch=2,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,82 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from secateur.methods.criteria import keep, l2, rankings
+from secateur.methods.criteria import CRITERIA, keep, rankings
+from secateur.methods.plan import Plan, trace
+from secateur.methods.weights import State, state_of
 
 
-def test_the_l2_criterion_is_the_euclidean_norm_of_each_filter():
-    weight = torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
-    expected = np.sqrt((weight.numpy() ** 2).reshape(4, -1).sum(axis=1))
-    np.testing.assert_allclose(l2(weight), expected, rtol=1e-6)
+class Gated(nn.Module):
+    """Channels made by a convolution and a depthwise one, scaled by BatchNorm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.depth = nn.Conv2d(3, 4, 2), nn.Conv2d(4, 4, 1, groups=4)
+        self.norm, self.head = nn.BatchNorm2d(4), nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.norm(self.depth(self.conv(images))).relu().mean(dim=(2, 3)))
+
+
+@pytest.fixture(scope="module")
+def gated() -> tuple[Plan, State]:
+    torch.manual_seed(0)
+    network = Gated().eval()
+    nn.init.normal_(network.norm.weight)
+    return trace(network, torch.zeros(1, 3, 4, 4)), state_of(network)
+
+
+def filters(state: State) -> NDArray[np.float64]:
+    """What makes each channel: three times four weights of one layer, one of the other."""
+    return np.concatenate(
+        [state["conv.weight"].numpy().reshape(4, 12), state["depth.weight"].numpy().reshape(4, 1)],
+        axis=1,
+    ).astype(np.float64)
+
+
+EXPECTED = {
+    "l1": lambda state: np.abs(filters(state)).sum(axis=1),
+    "l2": lambda state: np.sqrt((filters(state) ** 2).sum(axis=1)),
+    "fpgm": lambda state: np.array(
+        [sum(np.linalg.norm(one - other) for other in filters(state)) for one in filters(state)]
+    ),
+    "bn_scale": lambda state: np.abs(state["norm.weight"].numpy()),
+}
+
+
+@pytest.mark.parametrize("criterion", EXPECTED)
+def test_a_criterion_is_what_its_paper_says(gated, criterion):
+    plan, state = gated
+    scores = CRITERIA[criterion](plan, 0, state)
+    np.testing.assert_allclose(scores, EXPECTED[criterion](state), rtol=1e-6)
+
+
+def test_random_scores_are_the_same_every_time_and_differ_between_groups(tiny):
+    one, again = (CRITERIA["random"](tiny.plan, 0, {}) for _ in range(2))
+    assert one.tolist() == again.tolist()
+    assert one[0] != CRITERIA["random"](tiny.plan, 1, {})[0]
+
+
+def test_bn_scale_needs_a_batchnorm():
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    ).eval()
+    plan = trace(network, torch.zeros(1, 3, 4, 4))
+    with pytest.raises(ValueError, match=r"bn_scale needs a BatchNorm .* in every group, 0 has no"):
+        rankings(plan, state_of(network), "bn_scale")
+
+
+def test_a_unit_of_several_outputs_is_scored_as_a_whole():
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1, groups=2)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)),
+    ).eval()
+    plan, state = trace(network, torch.zeros(1, 3, 4, 4)), state_of(network)
+    both = torch.cat([state["0.weight"].reshape(2, -1), state["1.weight"].reshape(2, -1)], dim=1)
+    np.testing.assert_allclose(CRITERIA["l2"](plan, 0, state), both.norm(dim=1), rtol=1e-6)
 
 
 def test_a_ranking_goes_from_the_largest_norm_to_the_least(tiny):

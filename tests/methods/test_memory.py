@@ -12,6 +12,7 @@ from secateur.methods.memory import MemoryModel, activation_sizes
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.plan import trace
 from secateur.methods.surgery import Pruner
+from secateur.methods.weights import shapes_of
 
 
 class Wide(nn.Module):
@@ -41,14 +42,15 @@ def wide() -> SimpleNamespace:
     pruner = Pruner(network, trace(network, image, ignore=("stem", "down")), criterion="l2")
     assert [group.width for group in pruner.plan.groups] == [12, 40]
     template = OnnxTemplate(export(network, image))
-    memory = MemoryModel(pruner, template, shape=SHAPE)
+    memory = MemoryModel(pruner.plan, shapes_of(pruner.state), template, shape=SHAPE)
     return SimpleNamespace(pruner=pruner, template=template, memory=memory)
 
 
 def simulated_peak(model: bytes, shape: tuple[int, ...]) -> int:
     """Run the graph on paper: allocate a node's outputs, then free what nobody reads any more."""
-    graph = onnx.load_from_string(model).graph
-    sizes = activation_sizes(model, shape)
+    proto = onnx.load_from_string(model)
+    graph = proto.graph
+    sizes = activation_sizes(proto, shape)
     readers = [*(set(node.input) for node in graph.node), {v.name for v in graph.output}]
     alive = {value.name for value in graph.input}
     peak = 0
@@ -90,8 +92,9 @@ def test_fewer_channels_never_need_more(wide):
 
 
 def test_every_activation_of_the_graph_has_a_size_and_no_weight_has(tiny):
-    sizes = activation_sizes(tiny.model, tiny.shape)
-    graph = onnx.load_from_string(tiny.model).graph
+    model = onnx.load_from_string(tiny.model)
+    graph = model.graph
+    sizes = activation_sizes(model, tiny.shape)
     weights = {tensor.name for tensor in graph.initializer}
     assert sizes["images"] == 3 * 8 * 8
     assert sizes["logits"] == 5

@@ -35,10 +35,9 @@ def test_the_masked_network_keeps_its_shapes_and_the_sliced_one_is_smaller(tiny,
     masked = {n: tuple(t.shape) for n, t in state_of(tiny.pruner.masked(widths)).items()}
     sliced = {n: tuple(t.shape) for n, t in state_of(tiny.pruner.cut(widths)).items()}
     assert masked == dense
-    for group, width in zip(tiny.plan.groups, widths, strict=True):
-        for part in group.slices:
-            assert sliced[part.tensor][part.dim] == width
-    unowned = set(dense) - {tensor for tensor, _ in tiny.plan.owners()}
+    for tensor, dim in tiny.plan.owners:
+        assert sliced[tensor][dim] == widths[0 if "layer1" in tensor else 1]
+    unowned = set(dense) - {tensor for tensor, _ in tiny.plan.owners}
     assert all(sliced[name] == dense[name] for name in unowned)
 
 
@@ -124,10 +123,53 @@ def test_a_grouped_convolution_beside_a_cut_keeps_its_account():
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)),
     ).eval()
     images = torch.rand(2, 3, 4, 4)
-    pruner = Pruner(network, trace(network, images[:1]), criterion="l2")
+    plan = trace(network, images[:1], ignore=("3",))
+    pruner = Pruner(network, plan, criterion="l2")
     cut = pruner.cut((3,))
-    assert (cut[3].in_channels, cut[3].out_channels) == (4, 8)
+    assert (cut[3].in_channels, cut[3].out_channels, cut[3].groups) == (4, 8, 2)
     torch.testing.assert_close(outputs(pruner.masked((3,)), images), outputs(cut, images))
+
+
+def test_a_grouped_convolution_loses_whole_groups():
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Conv2d(6, 12, 1, groups=3), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 2)),
+    ).eval()
+    images = torch.rand(2, 3, 4, 4)
+    pruner = Pruner(network, trace(network, images[:1]), criterion="l2")
+    cut = pruner.cut((2,))
+    assert (cut[2].in_channels, cut[2].out_channels, cut[2].groups) == (4, 8, 2)
+    assert cut[6].in_features == 8
+    torch.testing.assert_close(outputs(pruner.masked((2,)), images), outputs(cut, images))
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ([], "group layer1.0.conv1 must keep at least one"),
+        ([1, 0], r"must ascend from 0 to at most 3, got \[1, 0\]"),
+        ([1, 1], "must ascend"),
+        ([-1, 2], "must ascend"),
+        ([2, 4], "must ascend from 0 to at most 3"),
+    ],
+)
+def test_kept_channels_that_cannot_be_are_refused(tiny, kept, message):
+    with pytest.raises(ValueError, match=message):
+        slice_state(tiny.pruner.state, tiny.plan, (np.array(kept, dtype=int), np.arange(8)))
+
+
+def test_every_group_needs_its_kept_channels(tiny):
+    with pytest.raises(ValueError, match="expected kept channels for 2 groups, got 1"):
+        mask_state(tiny.pruner.state, tiny.plan, (np.arange(4),))
+
+
+def test_a_cut_that_shares_takes_nothing_but_what_it_prunes(tiny):
+    cut = tiny.pruner.cut((2, 8), shared=True)
+    dense = dict(tiny.network.named_parameters())
+    own = {n for n, p in cut.named_parameters() if p.data_ptr() != dense[n].data_ptr()}
+    assert own == {
+        tensor for tensor, _ in tiny.plan.owners if tensor in dense and "layer1" in tensor
+    }
 
 
 def test_fit_rebuilds_a_network_from_its_state(tiny):
@@ -169,10 +211,10 @@ class Loop(nn.Module):
 def test_a_shared_module_stays_shared_when_it_is_cut():
     network, images = Loop().eval(), torch.rand(2, 3, 6, 6)
     pruner = Pruner(network, trace(network, images[:1]), criterion="l2")
-    cut = pruner.cut((3,))
+    cut = pruner.cut((2, 3))
     assert cut.again is cut.widen
-    assert cut.widen.weight.shape[0] == 3
-    torch.testing.assert_close(outputs(pruner.masked((3,)), images), outputs(cut, images))
+    assert cut.widen.weight.shape[:2] == (3, 2)
+    torch.testing.assert_close(outputs(pruner.masked((2, 3)), images), outputs(cut, images))
 
 
 def activated(activation: nn.Module) -> nn.Module:
