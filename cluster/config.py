@@ -45,9 +45,14 @@ class Data(_Section):
 
 
 class Pruning(_Section):
-    """Which channels may go: the criterion, the grid of widths, the layers left alone."""
+    """Which channels may go: the criterion, the grid of widths, the layers left alone.
 
-    criterion: Literal["l2"] = "l2"
+    Scope `inner` spares channels that several layers add up (residual streams), `coupled` cuts
+    them as well.
+    """
+
+    criterion: Literal["l2", "l1", "fpgm", "bn_scale", "random"] = "l2"
+    scope: Literal["inner", "coupled"] = "inner"
     round_to: Annotated[int, Field(ge=1)] = 4
     minimum: Annotated[int, Field(ge=1)] = 4
     ignore: list[str] = []

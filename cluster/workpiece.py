@@ -10,7 +10,7 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from ..methods.accuracy import Normalisation
-from ..methods.certificate import verify_plan
+from ..methods.certificate import verify_graph, verify_plan
 from ..methods.cost_model import CostModel
 from ..methods.datasets import Dataset, load_dataset
 from ..methods.exported import build
@@ -55,7 +55,10 @@ class Workpiece:
         return Space(
             tuple(
                 LayerGroup(
-                    group.name, group.width, min(pruning.minimum, group.width), pruning.round_to
+                    group.name,
+                    group.width,
+                    min(-(-pruning.minimum // group.unit), group.width),
+                    -(-pruning.round_to // group.unit),
                 )
                 for group in self.prunable.plan.groups
             )
@@ -107,7 +110,7 @@ def plan_network(config: Config, network: nn.Module, dataset: Dataset) -> Plan:
             f"{config.network.factory} does not take images of shape {dataset.shape}: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    plan = trace(network, inputs[:1], ignore=tuple(config.pruning.ignore))
+    plan = trace(network, inputs[:1], ignore=config.pruning.ignore, scope=config.pruning.scope)
     verify_plan(Pruner(network, plan, criterion=config.pruning.criterion), inputs)
     return plan
 
@@ -131,8 +134,11 @@ def finish_workpiece(
         write_whole(directory / DENSE_WEIGHTS, save_tensors(state_of(network)))
     if not (directory / DENSE_ONNX).is_file():
         say("exporting the dense network to ONNX")
-        example = _normalisation(dataset)(dataset.train[:1])
-        write_whole(directory / DENSE_ONNX, export(network, example))
+        inputs = _normalisation(dataset)(dataset.train[:8])
+        model = export(network, inputs[:1])
+        pruner = Pruner(network, plan, criterion=config.pruning.criterion)
+        verify_graph(pruner, OnnxTemplate(model), inputs)
+        write_whole(directory / DENSE_ONNX, model)
     prunable = Prunable(
         factory=config.network.factory,
         arguments=config.network.arguments,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .latency import session
-from .onnx_graph import INPUT
+from .onnx_graph import INPUT, OnnxTemplate
 from .surgery import Pruner
 
 TOLERANCE = 1e-4
@@ -75,6 +75,26 @@ def verify_plan(pruner: Pruner, inputs: Tensor) -> None:
     raise ValueError(
         "the network cannot be cut exactly: its groups are not independent of each other"
     )
+
+
+def verify_graph(pruner: Pruner, template: OnnxTemplate, inputs: Tensor) -> None:
+    """Cut every group once and refuse a network whose ONNX graph does not follow."""
+    halves = tuple(max(1, width // 2) for width in pruner.plan.widths)
+    with torch.inference_mode():
+        expected = pruner.cut(halves, shared=True)(inputs)
+    try:
+        opened = session(template.fill(pruner.sliced_state(halves)), 1)
+        (logits,) = opened.run(None, {INPUT: np.ascontiguousarray(inputs.numpy())})
+    except Exception as error:  # ONNX Runtime has no exception class of its own to name
+        raise ValueError(
+            f"the ONNX graph of {type(pruner.network).__name__} cannot be cut: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    if (difference := _difference(expected, torch.from_numpy(logits))) > TOLERANCE:
+        raise ValueError(
+            f"the ONNX graph of {type(pruner.network).__name__} cannot be cut exactly: it differs "
+            f"from PyTorch by {difference:.1e} (allowed {TOLERANCE:.0e})"
+        )
 
 
 def _cut_error(pruner: Pruner, widths: tuple[int, ...], inputs: Tensor) -> float:
