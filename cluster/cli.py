@@ -1,9 +1,10 @@
-"""Command line: `secateur search`, `resume`, `status`, `front`, `report`, `evaluate`, `export`."""
+"""Command line: every `secateur` command, its options and what it prints."""
 
 import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,7 @@ def export(run: Path, choice: str, target: Path) -> None:
     from .record import Record
     from .workpiece import open_workpiece
 
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise click.UsageError(f"--to must be a new or an empty folder, {target} is not")
+    _check_target(target)
     record = Record(run)
     member = pick(record.results(), choice)
     workpiece = open_workpiece(record.config, record.path, lambda _: None)
@@ -176,6 +176,143 @@ def export(run: Path, choice: str, target: Path) -> None:
         f"network {member.id} in {target}: PyTorch and ONNX Runtime agree within "
         f"{proof['torch_vs_onnx']:.1e} on {proof['images']} images"
     )
+
+
+_MODEL_HELP = """\b
+    MODEL is one of
+      torchvision:resnet50             random weights (@IMAGENET1K_V2: published ones)
+      cifar10:resnet20                 the published weights below --data-root
+      package.module:factory           your own, called without arguments
+      a folder                         that export or cut has written
+"""
+
+
+def _model_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--scope",
+            type=click.Choice(["inner", "coupled"]),
+            default="inner",
+            show_default=True,
+            help="Spare residual streams, or cut them as well.",
+        ),
+        click.option(
+            "--input", "shape", metavar="C,H,W", help="One image's shape, e.g. 3,224,224."
+        ),
+        click.option("--data-root", type=click.Path(path_type=Path), help="Data and weights."),
+        click.argument("model"),
+    ):
+        function = option(function)
+    function.__doc__ = f"{function.__doc__}\n\n{_MODEL_HELP}"
+    return function
+
+
+@cli.command()
+@_model_options
+@_json_option
+def inspect(
+    model: str, data_root: Path | None, shape: str | None, scope: Any, as_json: bool
+) -> None:
+    """List the groups of channels of MODEL that can be cut, and what cannot."""
+    from ..methods.models import load_model
+    from .cut import inspect as look
+
+    loaded = load_model(model, root=data_root, shape=_shape(shape))
+    rows, plan, macs = look(loaded, scope=scope)
+    if as_json:
+        groups = [asdict(row) for row in rows]
+        click.echo(json.dumps({"macs": macs, "groups": groups, "skipped": dict(plan.skipped)}))
+        return
+    table = Table(title=f"{model}: {len(rows)} groups, {macs / 1e6:.2f} M multiply-adds")
+    for title in ("Group", "Width", "Unit", "MACs (%)", "Layers"):
+        table.add_column(title, justify="left" if title in ("Group", "Layers") else "right")
+    for row in rows:
+        layers = ", ".join(layer for layer in row.layers if layer != row.name)
+        table.add_row(
+            row.name, str(row.width), str(row.unit), f"{100 * row.macs_share:.1f}", layers
+        )
+    _console().print(table)
+    for layer, reason in plan.skipped:
+        click.echo(f"left alone    {layer}: {reason}")
+
+
+@cli.command()
+@_model_options
+@click.option("--keep", type=float, help="Share of the channels to keep, the same everywhere.")
+@click.option("--widths", metavar="A,B,...", help="Channels to keep, group by group.")
+@click.option(
+    "--criterion", default="l2", show_default=True, help="l2, l1, fpgm, bn_scale, random."
+)
+@click.option(
+    "--recalibrate", metavar="DATA", help="Data that recalibrates BatchNorm, cifar10 say."
+)
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path))
+def cut(
+    model: str,
+    data_root: Path | None,
+    shape: str | None,
+    scope: Any,
+    keep: float | None,
+    widths: str | None,
+    criterion: str,
+    recalibrate: str | None,
+    target: Path,
+) -> None:
+    """Cut MODEL without a search and export what is left."""
+    from ..methods.criteria import CRITERIA
+    from ..methods.models import load_model
+    from .cut import cut as cut_model
+
+    _check_target(target)
+    if criterion not in CRITERIA:
+        raise click.UsageError(f"--criterion must be {', '.join(CRITERIA)}, got {criterion!r}")
+    card = cut_model(
+        load_model(model, root=data_root, shape=_shape(shape)),
+        target,
+        keep=keep,
+        widths=None if widths is None else _numbers("--widths", widths),
+        criterion=criterion,
+        scope=scope,
+        recalibration=recalibrate,
+        root=data_root,
+    )
+    dense, proof = card["dense"], card["certificate"]
+    click.echo(f"{model} in {target}")
+    for name, title in (("macs", "MACs"), ("params", "parameters"), ("memory_bytes", "memory")):
+        click.echo(
+            f"{title:<13} {card[name]:,} of {dense[name]:,} ({card[name] / dense[name]:.2f}x)"
+        )
+    click.echo(
+        f"certificate   masked and sliced agree within {proof['masked_vs_sliced']:.1e}, PyTorch "
+        f"and ONNX Runtime within {proof['torch_vs_onnx']:.1e}, on {proof['images']} images"
+    )
+
+
+def _shape(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    sizes = _numbers("--input", text)
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise click.UsageError(f"--input expects channels,height,width, got {text!r}")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.UsageError(
+            f"{option} expects whole numbers and commas, got {text!r}"
+        ) from error
+
+
+def _check_target(target: Path) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise click.UsageError(f"--to must be a new or an empty folder, {target} is not")
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 120)
 
 
 def _print_front(run: Any) -> None:
@@ -208,7 +345,7 @@ def _print_front(run: Any) -> None:
         cells.append(shown[0].text(member.final_error.value) if member.final_error else "")
         cells += [quantity.text(getattr(member, quantity.name)) for quantity in counted]
         table.add_row(*cells, picks.get(member.id, member.origin))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    _console().print(table)
 
 
 def _print_files(run: Any) -> None:

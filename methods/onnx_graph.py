@@ -105,7 +105,7 @@ def export(network: nn.Module, example: Tensor) -> bytes:
             else None
         ),
     )
-    _free_reshapes(model)
+    _free_flattening(model)
     onnxscript.optimizer.remove_unused_nodes(model)
     _drop_zero_biases(model, state)
     _check_names(model, network, state)
@@ -117,8 +117,8 @@ def export(network: nn.Module, example: Tensor) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _free_reshapes(model: onnx.ModelProto) -> None:
-    """Write reshapes that keep the batch as (0, ...), and flattening as (0, -1): of any width."""
+def _free_flattening(model: onnx.ModelProto) -> None:
+    """Write flattening as (0, -1), which is right for any width."""
     graph = model.graph
     makers = {node.output[0]: node for node in graph.node}
     constants = {
@@ -138,9 +138,10 @@ def _free_reshapes(model: onnx.ModelProto) -> None:
         batch, *rest = shape.input
         if batch in constants or any(name not in constants for name in rest):
             continue
-        sizes = [int(size) for name in rest for size in np.ravel(constants[name])]
-        target = np.array([0, -1] if len(sizes) == 1 else [0, *sizes], dtype=np.int64)
+        if sum(np.size(constants[name]) for name in rest) != 1:
+            continue
         name = f"{node.output[0]}_shape"
+        target = np.array([0, -1], dtype=np.int64)
         graph.initializer.append(numpy_helper.from_array(target, name))
         node.input[1] = name
         del node.attribute[:]  # allowzero: here 0 means "as it was"

@@ -1,0 +1,128 @@
+"""Models: what the name of a network on the command line stands for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from .accuracy import Normalisation
+from .datasets import load_dataset
+from .exported import build, load, read_card
+from .import_path import resolve
+from .weights import assign, read_weights
+
+Shape = tuple[int, int, int]
+
+IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+TORCHVISION = "torchvision.models"
+AUXILIARY = ("googlenet", "inception_v3")
+"""Networks with classifiers that only training uses: built without them, as nothing runs them."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in evaluation mode, and what builds its structure anew: a factory and arguments."""
+
+    name: str
+    factory: str
+    arguments: dict[str, Any]
+    network: nn.Module
+    shape: Shape
+    normalisation: Normalisation
+    data: str | None = None
+
+
+def load_model(name: str, *, root: Path | None = None, shape: Shape | None = None) -> Model:
+    """Load a network by name.
+
+    Args:
+        name: an exported directory, `torchvision:NAME[@WEIGHTS]`, `cifar10:resnet20` (32, 56; with
+            the published weights below `root`), or an import path `package.module:factory`.
+        root: the folder with data and weights.
+        shape: channels, height and width of one image, where the name does not tell.
+    """
+    if Path(name).is_dir():
+        return _exported(Path(name))
+    source, colon, rest = name.partition(":")
+    if not (colon and rest):
+        raise ValueError(
+            f"{name!r} is no model: expected an exported folder, torchvision:NAME, "
+            "cifar10:resnet20 or an import path package.module:factory"
+        )
+    if source == "torchvision":
+        return _torchvision(name, rest, shape)
+    if source == "cifar10":
+        return _cifar10(name, rest, root)
+    network = build(name, {}).eval()
+    return Model(name, name, {}, network, shape or (3, 224, 224), IMAGENET)
+
+
+def _exported(directory: Path) -> Model:
+    card = read_card(directory)
+    mean, std = (tuple(card["normalisation"][key]) for key in ("mean", "std"))
+    channels, height, width = card["input"]
+    return Model(
+        str(directory),
+        card["factory"],
+        card["arguments"],
+        load(directory),
+        (channels, height, width),
+        Normalisation(mean, std),
+        card.get("data"),
+    )
+
+
+def _torchvision(name: str, rest: str, shape: Shape | None) -> Model:
+    import torchvision.models
+
+    architecture, at, weights = rest.partition("@")
+    if architecture not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(f"torchvision has no classification network called {architecture!r}")
+    factory = f"{TORCHVISION}:{architecture}"
+    size = 299 if architecture == "inception_v3" else 224
+    arguments: dict[str, Any] = {"weights": None}
+    if architecture in AUXILIARY:
+        arguments |= {"aux_logits": False, "init_weights": False}
+    network = build(factory, arguments)
+    if at:
+        published = _download(resolve(factory), weights, name)
+        if architecture in AUXILIARY:  # their weights expect inputs in another normalisation
+            arguments["transform_input"] = network.transform_input = published.transform_input
+        state = {key: tensor.detach() for key, tensor in published.state_dict().items()}
+        network = assign(network, {k: t for k, t in state.items() if "aux" not in k.lower()})
+    return Model(name, factory, arguments, network.eval(), shape or (3, size, size), IMAGENET)
+
+
+def _download(factory: Callable[..., Any], weights: str, name: str) -> Any:
+    try:
+        return factory(weights=weights)
+    except KeyError as error:
+        raise ValueError(f"{name}: torchvision has no weights of that name for it") from error
+    except OSError as error:
+        raise ValueError(
+            f"{name}: torchvision cannot download the weights ({error}); "
+            "leave @WEIGHTS out for random ones"
+        ) from error
+
+
+def _cifar10(name: str, rest: str, root: Path | None) -> Model:
+    depth = rest.removeprefix("resnet")
+    if not (rest.startswith("resnet") and depth.isdecimal()):
+        raise ValueError(f"{name!r}: the CIFAR networks are called resnet20, resnet32, resnet56")
+    if root is None:
+        raise ValueError(f"{name} needs the folder that holds its weights: give --data-root")
+    factory, arguments = "secateur.methods.networks:cifar_resnet", {"depth": int(depth)}
+    weights = read_weights(root / "cifar10_weights" / f"{rest}.npz")
+    network = assign(build(factory, arguments), weights).eval()
+    dataset = load_dataset("cifar10", root)
+    return Model(
+        name,
+        factory,
+        arguments,
+        network,
+        dataset.shape,
+        Normalisation(dataset.mean, dataset.std),
+        "cifar10",
+    )
