@@ -41,8 +41,7 @@ def inspect(model: Model, *, scope: Scope) -> tuple[list[GroupRow], Plan, int]:
 
     A group's share is how much of the MACs goes when all of it but one channel goes.
     """
-    example = photographs(model.shape, model.normalisation)[:1]
-    plan = trace(model.network, example, scope=scope)
+    plan = _traced(model, photographs(model.shape, model.normalisation), scope)
     shapes = shapes_of(state_of(model.network))
 
     def macs(widths: Sequence[int]) -> int:
@@ -73,16 +72,16 @@ def cut(
 
     Returns the card of the exported network, with its certificate and costs.
     """
+    dataset = load_dataset(recalibration, root) if recalibration else None
     inputs = _images(model, root)
-    plan = trace(model.network, inputs[:1], scope=scope)
+    plan = _traced(model, inputs, scope)
     chosen = _widths(plan, keep, widths)
     pruner = Pruner(model.network, plan, criterion=criterion)
     verify_plan(pruner, inputs[:2])
     template = OnnxTemplate(export(model.network, inputs[:1]))
     verify_graph(pruner, template, inputs[:2])
     network = pruner.cut(chosen)
-    if recalibration:
-        dataset = load_dataset(recalibration, root)
+    if dataset:
         images = dataset.train[:RECALIBRATION_IMAGES]
         network = recalibrate(network, model.normalisation(images))
     onnx = template.fill(state_of(network))
@@ -125,6 +124,18 @@ def _images(model: Model, root: Path | None) -> torch.Tensor:
     if model.data and root:
         return model.normalisation(load_dataset(model.data, root).search[:CERTIFIED_IMAGES])
     return photographs(model.shape, model.normalisation)
+
+
+def _traced(model: Model, inputs: torch.Tensor, scope: Scope) -> Plan:
+    try:
+        with torch.inference_mode():
+            model.network(inputs[:1])
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"{model.name} does not take images of shape {model.shape}: "
+            f"{str(error).splitlines()[0]}; give the shape by --input"
+        ) from error
+    return trace(model.network, inputs[:1], scope=scope)
 
 
 def _widths(plan: Plan, keep: float | None, widths: Sequence[int] | None) -> tuple[int, ...]:

@@ -58,11 +58,16 @@ def load(directory: Path) -> nn.Module:
     """Rebuild an exported network as a PyTorch module in evaluation mode."""
     card = read_card(directory)
     state = _read_state(directory / WEIGHTS)
-    dense = build(card["factory"], card["arguments"])
+    return rebuild(card["factory"], card["arguments"], state, source=directory / WEIGHTS)
+
+
+def rebuild(factory: str, arguments: dict[str, Any], state: State, *, source: Path) -> nn.Module:
+    """Build a network that holds the tensors read from `source`, of whatever widths."""
+    dense = build(factory, arguments)
     if missing := [name for name in state_of(dense) if name not in state]:
         raise ValueError(
-            f"{directory / WEIGHTS} lacks {missing[0]} ({len(missing)} tensors in all) of "
-            f"{card['factory']}: export the network anew"
+            f"{source} lacks {missing[0]} ({len(missing)} tensors in all) of {factory}: "
+            "it is damaged, or holds another network"
         )
     return fit(dense, state).eval()
 

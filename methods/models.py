@@ -8,8 +8,7 @@ from typing import Any
 from torch import nn
 
 from .accuracy import Normalisation
-from .datasets import load_dataset
-from .exported import build, load, read_card
+from .exported import build, load, read_card, rebuild
 from .import_path import resolve
 from .weights import assign, read_weights
 
@@ -17,6 +16,17 @@ Shape = tuple[int, int, int]
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 TORCHVISION = "torchvision.models"
+CIFAR = Normalisation((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+PROJECTION = {"depth": 56, "shortcut": "projection"}
+PUBLISHED: dict[str, tuple[dict[str, Any], Normalisation]] = {
+    "resnet20": ({"depth": 20}, IMAGENET),
+    "resnet32": ({"depth": 32}, IMAGENET),
+    "resnet56": ({"depth": 56}, IMAGENET),
+    "resnet56b_groupsl_dense": (PROJECTION, CIFAR),
+    "resnet56b_groupsl_pruned": (PROJECTION, CIFAR),
+}
+"""CIFAR-10 networks with published weights: the factory's arguments, the inputs' normalisation."""
+
 AUXILIARY = ("googlenet", "inception_v3")
 """Networks with classifiers that only training uses: built without them, as nothing runs them."""
 
@@ -38,8 +48,8 @@ def load_model(name: str, *, root: Path | None = None, shape: Shape | None = Non
     """Load a network by name.
 
     Args:
-        name: an exported directory, `torchvision:NAME[@WEIGHTS]`, `cifar10:resnet20` (32, 56; with
-            the published weights below `root`), or an import path `package.module:factory`.
+        name: an exported directory, `torchvision:NAME[@WEIGHTS]`, `cifar10:NAME` (see PUBLISHED,
+            with the weights below `root`), or an import path `package.module:factory`.
         root: the folder with data and weights.
         shape: channels, height and width of one image, where the name does not tell.
     """
@@ -108,21 +118,12 @@ def _download(factory: Callable[..., Any], weights: str, name: str) -> Any:
 
 
 def _cifar10(name: str, rest: str, root: Path | None) -> Model:
-    depth = rest.removeprefix("resnet")
-    if not (rest.startswith("resnet") and depth.isdecimal()):
-        raise ValueError(f"{name!r}: the CIFAR networks are called resnet20, resnet32, resnet56")
+    if rest not in PUBLISHED:
+        raise ValueError(f"{name!r} is unknown: the published ones are {', '.join(PUBLISHED)}")
+    arguments, normalisation = PUBLISHED[rest]
     if root is None:
         raise ValueError(f"{name} needs the folder that holds its weights: give --data-root")
-    factory, arguments = "secateur.methods.networks:cifar_resnet", {"depth": int(depth)}
-    weights = read_weights(root / "cifar10_weights" / f"{rest}.npz")
-    network = assign(build(factory, arguments), weights).eval()
-    dataset = load_dataset("cifar10", root)
-    return Model(
-        name,
-        factory,
-        arguments,
-        network,
-        dataset.shape,
-        Normalisation(dataset.mean, dataset.std),
-        "cifar10",
-    )
+    factory, path = "secateur.methods.networks:cifar_resnet", root / "cifar10_weights"
+    weights = read_weights(path / f"{rest}.npz")
+    network = rebuild(factory, arguments, weights, source=path / f"{rest}.npz")
+    return Model(name, factory, arguments, network, (3, 32, 32), normalisation, "cifar10")

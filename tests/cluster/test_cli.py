@@ -3,7 +3,9 @@ import pytest
 from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
 
-COMMANDS = ("search", "resume", "status", "front", "report", "evaluate", "export")
+COMMANDS = (
+    *("search", "resume", "status", "front", "report", "evaluate", "export", "inspect", "cut"),
+)
 
 
 def answer(capsys, *arguments: str) -> tuple[int, str]:
