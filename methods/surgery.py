@@ -1,5 +1,6 @@
 """Surgery: a physically smaller network by index-selects over the plan."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,6 +62,10 @@ def _stays(plan: Plan, kept: Kept) -> NDArray[np.bool_]:
     return stays
 
 
+CONTAINERS = frozenset({dict, OrderedDict, list, set})
+"""What a module keeps its hooks, its children and the like in: a copy has its own."""
+
+
 def fit(network: nn.Module, state: State, *, shared: bool = False) -> nn.Module:
     """Return a network of the same structure that holds `state`, of whatever widths.
 
@@ -80,7 +85,7 @@ def _twin(
     made[module] = twin
     twin.__dict__.update(
         {
-            key: value.copy() if isinstance(value, dict | list | set) else value
+            key: value.copy() if type(value) in CONTAINERS else value
             for key, value in module.__dict__.items()
         }
     )
