@@ -55,7 +55,7 @@ def test_an_option_that_is_no_number_is_refused(capsys):
         (("--set", "data.name=mnist"), "no data set is called 'mnist': use cifar10, digits"),
         (("--set", "network.factory=nowhere:x"), "cannot import 'nowhere'"),
         (("--set", "network.weights=w.npz"), "network.weights: no file at w.npz"),
-        (("--set", "pruning.ignore=[nothing*]"), "the pattern 'nothing*' matches no convolution"),
+        (("--set", "pruning.ignore=[nothing*]"), "the pattern 'nothing*' matches no layer"),
     ],
 )
 def test_a_search_that_cannot_start_is_refused_and_leaves_nothing(
