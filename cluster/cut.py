@@ -87,11 +87,7 @@ def cut(
     onnx = template.fill(state_of(network))
     certificate = certify(pruner, chosen, network, onnx, inputs)
     if not certificate.holds:
-        raise RunFailed(
-            f"{model.name} is not exported: its ONNX graph differs from PyTorch by "
-            f"{certificate.torch_vs_onnx:.1e}, the sliced network from the masked one by "
-            f"{certificate.masked_vs_sliced:.1e} (allowed {certificate.tolerance:.0e})"
-        )
+        raise RunFailed(f"{model.name} is not exported: {certificate}")
     shapes = shapes_of(pruner.state)
     cost = CostModel(
         plan,

@@ -42,11 +42,7 @@ def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict
     inputs = prunable.normalisation(dataset.search[:CERTIFIED_IMAGES])
     certificate = certify(workpiece.pruner, member.widths, network, model, inputs)
     if not certificate.holds:
-        raise RunFailed(
-            f"network {member.id} is not exported: its ONNX graph differs from PyTorch by "
-            f"{certificate.torch_vs_onnx:.1e}, the sliced network from the masked one by "
-            f"{certificate.masked_vs_sliced:.1e} (allowed {certificate.tolerance:.0e})"
-        )
+        raise RunFailed(f"network {member.id} is not exported: {certificate}")
     card = {
         "run": config.name,
         **member.as_json(),

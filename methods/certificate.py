@@ -35,6 +35,13 @@ class Certificate:
         """Whether both differences are within the tolerance."""
         return self.masked_vs_sliced <= self.tolerance and self.torch_vs_onnx <= self.tolerance
 
+    def __str__(self) -> str:
+        """What differs from what, and by how much."""
+        return (
+            f"its ONNX graph differs from PyTorch by {self.torch_vs_onnx:.1e}, the sliced network "
+            f"from the masked one by {self.masked_vs_sliced:.1e} (allowed {self.tolerance:.0e})"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """The certificate as a JSON object."""
         return {**asdict(self), "holds": self.holds}
