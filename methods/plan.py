@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from .channels import Classes, Ids
 from .flow import Flow, Layer
+from .weights import require_finite, state_of
 
 Scope = Literal["inner", "coupled"]
 NOBODY = -1
@@ -95,6 +96,7 @@ def trace(
     """
     if network.training:
         raise ValueError("a network is traced in evaluation mode: call network.eval() first")
+    require_finite(state_of(network))
     flow = _flow(network, example)
     layers = list(dict.fromkeys(layer.weight.removesuffix(".weight") for layer in flow.layers))
     _check_patterns(ignore, layers)

@@ -52,10 +52,15 @@ def assign(network: nn.Module, weights: State) -> nn.Module:
             + more
         )
     network.load_state_dict({name: weights[name] for name in own}, strict=False)
-    broken = [name for name in own if not bool(torch.isfinite(weights[name]).all())]
-    if broken:
-        raise ValueError(f"the weights hold NaN or infinite numbers, first in {broken[0]}")
+    require_finite({name: weights[name] for name in own})
     return network
+
+
+def require_finite(state: State) -> None:
+    """Refuse weights that compute nothing: the first broken tensor is named."""
+    for name, tensor in state.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"the weights hold NaN or infinite numbers, first in {name}")
 
 
 def state_of(network: nn.Module) -> State:

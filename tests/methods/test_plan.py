@@ -286,6 +286,22 @@ def test_a_network_that_cannot_be_traced_is_named():
         plan_of(Net(forward, a=nn.Conv2d(3, 4, 3)))
 
 
+def test_a_forward_that_decides_by_the_images_is_refused():
+    def forward(net: nn.Module, images: Tensor) -> Tensor:
+        features = net.a(images)
+        return features.mean(dim=(2, 3)) if images.sum() > 0 else features.amax(dim=(2, 3))
+
+    with pytest.raises(ValueError, match=r"cannot trace Net .* decisions that depend on the imag"):
+        plan_of(Net(forward, a=nn.Conv2d(3, 4, 3)))
+
+
+def test_weights_that_are_not_finite_are_refused_by_name():
+    network = resnet()
+    network.get_submodule("layer1.0.conv1").weight.data[0, 0, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"NaN or infinite numbers, first in layer1\.0\.conv1\.w"):
+        plan_of(network)
+
+
 def test_a_frozen_network_has_the_same_plan():
     frozen = resnet().requires_grad_(False)
     assert same(plan_of(frozen), plan_of(resnet()))
