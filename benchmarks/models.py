@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from secateur.methods.certificate import certify
+from secateur.methods.certificate import certify, verify_graph, verify_plan
 from secateur.methods.models import Model, load_model
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.photographs import photographs
@@ -64,6 +64,8 @@ def examine(model: Model) -> dict[str, Any]:
 def _cut(model: Model, graph: OnnxTemplate, inputs: torch.Tensor, scope: Scope) -> dict[str, Any]:
     plan = trace(model.network, inputs[:1], scope=scope)
     pruner = Pruner(model.network, plan, criterion="l2")
+    verify_plan(pruner, inputs)
+    verify_graph(pruner, graph, inputs)
     halves = tuple(max(1, width // 2) for width in plan.widths)
     network = pruner.cut(halves)
     proof = certify(pruner, halves, network, graph.fill(state_of(network)), inputs)

@@ -131,6 +131,7 @@ def _free_flattening(model: onnx.ModelProto) -> None:
             value = onnx.helper.get_attribute_value(node.attribute[0])
             is_tensor = isinstance(value, TensorProto)
             constants[node.output[0]] = numpy_helper.to_array(value) if is_tensor else value
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.value_info}
     for node in list(graph.node):
         shape = makers.get(node.input[1]) if node.op_type == "Reshape" else None
         if shape is None or shape.op_type != "Concat":
@@ -138,13 +139,21 @@ def _free_flattening(model: onnx.ModelProto) -> None:
         batch, *rest = shape.input
         if batch in constants or any(name not in constants for name in rest):
             continue
-        if sum(np.size(constants[name]) for name in rest) != 1:
+        sizes = [int(size) for name in rest for size in np.ravel(constants[name])]
+        if len(sizes) != 1 or not _is_batch_of(shapes.get(node.input[0]), sizes[0]):
             continue
         name = f"{node.output[0]}_shape"
         target = np.array([0, -1], dtype=np.int64)
         graph.initializer.append(numpy_helper.from_array(target, name))
         node.input[1] = name
         del node.attribute[:]  # allowzero: here 0 means "as it was"
+
+
+def _is_batch_of(shape: Sequence[onnx.TensorShapeProto.Dimension] | None, size: int) -> bool:
+    """Whether an activation has a free first dimension, and `size` elements beside it."""
+    if not shape or shape[0].HasField("dim_value"):
+        return False
+    return bool(np.prod([dim.dim_value for dim in shape[1:]]) == size)
 
 
 def _drop_zero_biases(model: onnx.ModelProto, state: State) -> None:

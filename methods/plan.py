@@ -1,5 +1,8 @@
 """Plan: which entries of which tensors every prunable group owns, traced once."""
 
+import contextlib
+import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -132,8 +135,10 @@ def trace(
 
 
 def _flow(network: nn.Module, example: Tensor) -> Flow:
+    logging.getLogger("torch.fx").setLevel(logging.ERROR)
+    quiet = contextlib.redirect_stderr(io.StringIO())  # a failed trace prints its whole graph
     try:
-        with torch.no_grad():
+        with quiet, torch.no_grad():
             program = torch.export.export(network, (example,))
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
