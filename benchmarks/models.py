@@ -12,7 +12,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -22,9 +21,9 @@ from secateur.methods.certificate import certify, verify_graph, verify_plan
 from secateur.methods.models import Model, load_model
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.photographs import photographs
-from secateur.methods.plan import Plan, Scope, trace
+from secateur.methods.plan import Scope, trace
 from secateur.methods.surgery import Pruner
-from secateur.methods.weights import shapes_of, state_of
+from secateur.methods.weights import state_of
 
 CIFAR = "secateur.methods.networks"
 NETWORKS = (
@@ -69,8 +68,7 @@ def _cut(model: Model, graph: OnnxTemplate, inputs: torch.Tensor, scope: Scope) 
     halves = tuple(max(1, width // 2) for width in plan.widths)
     network = pruner.cut(halves)
     proof = certify(pruner, halves, network, graph.fill(state_of(network)), inputs)
-    shapes = shapes_of(pruner.state)
-    dense, cut = _macs(plan, shapes), _macs(plan, plan.shapes(shapes, halves))
+    dense, cut = plan.macs(plan.widths), plan.macs(halves)
     held = Counter(reason.split(" in ")[0] for _, reason in plan.skipped)
     return {
         "groups": len(plan.groups),
@@ -80,10 +78,6 @@ def _cut(model: Model, graph: OnnxTemplate, inputs: torch.Tensor, scope: Scope) 
         "holds": proof.holds,
         "left_alone": dict(held),
     }
-
-
-def _macs(plan: Plan, shapes: dict[str, tuple[int, ...]]) -> int:
-    return sum(layer.positions * int(np.prod(shapes[layer.weight])) for layer in plan.layers)
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

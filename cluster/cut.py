@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..methods.accuracy import recalibrate
@@ -42,17 +41,11 @@ def inspect(model: Model, *, scope: Scope) -> tuple[list[GroupRow], Plan, int]:
     A group's share is how much of the MACs goes when all of it but one channel goes.
     """
     plan = _traced(model, photographs(model.shape, model.normalisation), scope)
-    shapes = shapes_of(state_of(model.network))
-
-    def macs(widths: Sequence[int]) -> int:
-        cut = plan.shapes(shapes, widths)
-        return sum(layer.positions * int(np.prod(cut[layer.weight])) for layer in plan.layers)
-
-    dense = macs(plan.widths)
+    dense = plan.macs(plan.widths)
     rows = []
     for index, group in enumerate(plan.groups):
         alone = [*plan.widths[:index], 1, *plan.widths[index + 1 :]]
-        share = (1 - macs(alone) / dense) * (group.width / max(1, group.width - 1))
+        share = (1 - plan.macs(alone) / dense) * (group.width / max(1, group.width - 1))
         rows.append(GroupRow(group.name, group.width, group.unit, share, group.layers))
     return rows, plan, dense
 

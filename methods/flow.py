@@ -289,7 +289,7 @@ class Flow:
         ids = channels_along(labels, dim)
         if ids is None:
             self._hold(node, f"{_where(node)} takes them in another order")
-            ids = every(fixed((1,))).repeat(labels.shape[dim])
+            return np.full(labels.shape[dim], FIXED)
         return ids
 
     def _tie(self, one: Ids, other: Ids, node: Node, *, sums: bool = False) -> None:

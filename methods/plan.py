@@ -74,6 +74,17 @@ class Plan:
         entries = np.bincount(group, minlength=len(self.groups))
         return size - len(owned), entries // np.array(self.widths)
 
+    def macs(self, widths: Sequence[int]) -> int:
+        """Return the multiply-adds of all layers for one image at these widths."""
+        total = 0
+        for layer in self.layers:
+            elements = layer.positions
+            for dim, size in enumerate(layer.shape):
+                fixed, per_width = self.sizes((layer.weight, dim), size)
+                elements *= int(fixed + per_width @ widths)
+            total += elements
+        return total
+
     def shapes(
         self, dense: Mapping[str, Sequence[int]], widths: Sequence[int]
     ) -> dict[str, tuple[int, ...]]:
