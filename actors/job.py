@@ -20,7 +20,7 @@ class Job:
     """Measure one quantity of one candidate."""
 
     number: int
-    widths: tuple[int, ...]
+    genome: tuple[int, ...]
     quantity: Quantity
 
     @property

@@ -41,7 +41,7 @@ def load_accuracy(payload: AccuracyPayload) -> Measure:
         recalibration=payload.recalibration,
         splits={"error": payload.search, "final_error": payload.final},
     )
-    return lambda job: meter(job.widths, job.quantity)
+    return lambda job: meter(job.genome, job.quantity)
 
 
 def load_latency(payload: LatencyPayload) -> Measure:
@@ -56,8 +56,8 @@ def load_latency(payload: LatencyPayload) -> Measure:
     )
 
     def measure(job: Job) -> Estimate:
-        if job.widths == pruner.plan.widths:
+        if pruner.is_dense(job.genome):
             return meter.reference_ms
-        return meter(template.fill(pruner.sliced_state(job.widths)))
+        return meter(template.fill(pruner.sliced_state(job.genome)))
 
     return measure

@@ -62,7 +62,7 @@ def examine(model: Model) -> dict[str, Any]:
 
 def _cut(model: Model, graph: OnnxTemplate, inputs: torch.Tensor, scope: Scope) -> dict[str, Any]:
     plan = trace(model.network, inputs[:1], scope=scope)
-    pruner = Pruner(model.network, plan, criterion="l2")
+    pruner = Pruner.by("l2", model.network, plan)
     verify_plan(pruner, inputs)
     verify_graph(pruner, graph, inputs)
     halves = tuple(max(1, width // 2) for width in plan.widths)

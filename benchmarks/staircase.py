@@ -31,7 +31,7 @@ def measure(shares: list[float], seconds: float) -> list[dict[str, float]]:
     torch.set_num_threads(1)
     network = initialised(cifar_resnet(56), seed=0).eval()
     example = torch.zeros(1, *SHAPE)
-    pruner = Pruner(network, trace(network, example), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, example))
     template = OnnxTemplate(export(network, example))
     cost = CostModel(
         pruner.plan,

@@ -42,7 +42,7 @@ def measure(network: nn.Module, example: Tensor, repeats: int) -> dict[str, floa
     traced = time.perf_counter()
     template = OnnxTemplate(export(network, example))
     exported = time.perf_counter()
-    pruner = Pruner(network, plan, criterion="l2")
+    pruner = Pruner.by("l2", network, plan)
     rng = np.random.default_rng(0)
     times: dict[str, list[float]] = {}
     for _ in range(repeats):

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from .config import CriterionName
+
 INTERRUPTED = 130
+CRITERIA = get_args(CriterionName)
 
 
 @click.group(
@@ -240,9 +243,7 @@ def inspect(
 @_model_options
 @click.option("--keep", type=float, help="Share of the channels to keep, the same everywhere.")
 @click.option("--widths", metavar="A,B,...", help="Channels to keep, group by group.")
-@click.option(
-    "--criterion", default="l2", show_default=True, help="l2, l1, fpgm, bn_scale, random."
-)
+@click.option("--criterion", type=click.Choice(CRITERIA), default="l2", show_default=True)
 @click.option(
     "--recalibrate", metavar="DATA", help="Data that recalibrates BatchNorm, cifar10 say."
 )
@@ -259,13 +260,10 @@ def cut(
     target: Path,
 ) -> None:
     """Cut MODEL without a search and export what is left."""
-    from ..methods.criteria import CRITERIA
     from ..methods.models import load_model
     from .cut import cut as cut_model
 
     _check_target(target)
-    if criterion not in CRITERIA:
-        raise click.UsageError(f"--criterion must be {', '.join(CRITERIA)}, got {criterion!r}")
     card = cut_model(
         load_model(model, root=data_root, shape=_shape(shape)),
         target,

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
+CriterionName = Literal["l2", "l1", "fpgm", "bn_scale", "taylor", "random"]
 
 
 class ConfigError(ValueError):
@@ -47,15 +48,32 @@ class Data(_Section):
 class Pruning(_Section):
     """Which channels may go: the criterion, the grid of widths, the layers left alone.
 
+    A list of criteria makes the criterion of every group a gene of its own: the search chooses.
     Scope `inner` spares channels that several layers add up (residual streams), `coupled` cuts
     them as well.
     """
 
-    criterion: Literal["l2", "l1", "fpgm", "bn_scale", "random"] = "l2"
+    criterion: str | list[str] = "l2"
     scope: Literal["inner", "coupled"] = "inner"
     round_to: Annotated[int, Field(ge=1)] = 4
     minimum: Annotated[int, Field(ge=1)] = 4
     ignore: list[str] = []
+
+    @field_validator("criterion", mode="before")
+    @classmethod
+    def _criteria_exist(cls, value: object) -> object:
+        names = typing.get_args(CriterionName)
+        given = value if isinstance(value, list) else [value]
+        if not given or len(set(map(str, given))) < len(given) or set(given) - set(names):
+            raise ValueError(
+                f"should be {', '.join(names)}, or a list of different ones, got {value!r}"
+            )
+        return value
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """The criteria that a group's channels may be ranked by."""
+        return (self.criterion,) if isinstance(self.criterion, str) else tuple(self.criterion)
 
 
 class Latency(_Section):

@@ -80,7 +80,7 @@ class Coordinator:
             candidate = self._search.ask()
             if candidate is None:
                 return
-            cost = self._cost(candidate.widths)
+            cost = self._cost(candidate.genome)
             self._journal.asked(candidate, cost)
             self._asked[candidate.number] = (candidate, cost)
             self._parts[candidate.number] = {}
@@ -90,7 +90,7 @@ class Coordinator:
         """Hand out what is not known yet."""
         for quantity in self._measured:
             if quantity not in known:
-                self._dispatcher.submit(Job(candidate.number, candidate.widths, quantity))
+                self._dispatcher.submit(Job(candidate.number, candidate.genome, quantity))
 
     def _take(self, answer: Answer) -> None:
         """Put a candidate's answers together; when all are there, tell the search."""

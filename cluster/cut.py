@@ -10,7 +10,8 @@ import torch
 from ..methods.accuracy import recalibrate
 from ..methods.certificate import certify, verify_graph, verify_plan
 from ..methods.cost_model import CostModel
-from ..methods.datasets import load_dataset
+from ..methods.criteria import rankings
+from ..methods.datasets import Dataset, load_dataset
 from ..methods.exported import save
 from ..methods.memory import MemoryModel
 from ..methods.models import Model
@@ -18,6 +19,7 @@ from ..methods.onnx_graph import OnnxTemplate, export
 from ..methods.photographs import photographs
 from ..methods.plan import Plan, Scope, trace
 from ..methods.surgery import Pruner
+from ..methods.taylor import Calibration
 from ..methods.weights import shapes_of, state_of
 from .coordinator import RunFailed
 
@@ -66,17 +68,22 @@ def cut(
     Returns the card of the exported network, with its certificate and costs.
     """
     dataset = load_dataset(recalibration, root) if recalibration else None
-    inputs = _images(model, root)
+    inputs = _images(model, root, dataset if recalibration == model.data else None)
     plan = _traced(model, inputs, scope)
     chosen = _widths(plan, keep, widths)
-    pruner = Pruner(model.network, plan, criterion=criterion)
+    calibration = None
+    if dataset:
+        images = dataset.train[:RECALIBRATION_IMAGES]
+        calibration = Calibration(model.normalisation(images), torch.from_numpy(images.labels))
+    elif criterion == "taylor":
+        raise ValueError("--criterion taylor needs labelled images: name data by --recalibrate")
+    pruner = Pruner(model.network, plan, rankings(model.network, plan, [criterion], calibration))
     verify_plan(pruner, inputs[:2])
     template = OnnxTemplate(export(model.network, inputs[:1]))
     verify_graph(pruner, template, inputs[:2])
     network = pruner.cut(chosen)
-    if dataset:
-        images = dataset.train[:RECALIBRATION_IMAGES]
-        network = recalibrate(network, model.normalisation(images))
+    if calibration:
+        network = recalibrate(network, calibration.inputs)
     onnx = template.fill(state_of(network))
     certificate = certify(pruner, chosen, network, onnx, inputs)
     if not certificate.holds:
@@ -108,10 +115,11 @@ def cut(
     return card
 
 
-def _images(model: Model, root: Path | None) -> torch.Tensor:
+def _images(model: Model, root: Path | None, dataset: Dataset | None) -> torch.Tensor:
     """Real images: those of the network's own data where there is a root, else photographs."""
     if model.data and root:
-        return model.normalisation(load_dataset(model.data, root).search[:CERTIFIED_IMAGES])
+        own = dataset or load_dataset(model.data, root)
+        return model.normalisation(own.search[:CERTIFIED_IMAGES])
     return photographs(model.shape, model.normalisation)
 
 

@@ -37,10 +37,10 @@ def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict
         recalibration=dataset.train[: config.data.recalibration_images],
         splits={},
     )
-    network = meter.network(member.widths)
+    network = meter.network(member.genome)
     model = workpiece.template.fill(state_of(network))
     inputs = prunable.normalisation(dataset.search[:CERTIFIED_IMAGES])
-    certificate = certify(workpiece.pruner, member.widths, network, model, inputs)
+    certificate = certify(workpiece.pruner, member.genome, network, model, inputs)
     if not certificate.holds:
         raise RunFailed(f"network {member.id} is not exported: {certificate}")
     card = {

@@ -20,7 +20,7 @@ from ..actors.job import Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Forecast
 
-FORMAT = 1
+FORMAT = 2
 
 _schema = sql.MetaData()
 _facts = sql.Table(
@@ -33,7 +33,7 @@ _candidates = sql.Table(
     "candidates",
     _schema,
     sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("widths", sql.Text, nullable=False),
+    sql.Column("genome", sql.Text, nullable=False),
     sql.Column("origin", sql.String, nullable=False),
     sql.Column("forecast", sql.Text),
     sql.Column("cost", sql.Text, nullable=False),
@@ -128,7 +128,7 @@ class Journal:
             connection.execute(
                 _candidates.insert().values(
                     number=candidate.number,
-                    widths=json.dumps(candidate.widths),
+                    genome=json.dumps(candidate.genome),
                     origin=candidate.origin,
                     forecast=json.dumps(asdict(forecast)) if forecast else None,
                     cost=json.dumps(asdict(cost)),
@@ -162,7 +162,7 @@ class Journal:
             rows = connection.execute(_candidates.select().order_by(_candidates.c.number)).all()
         return [
             (
-                Candidate(row.number, tuple(json.loads(row.widths)), row.origin, _forecast(row)),
+                Candidate(row.number, tuple(json.loads(row.genome)), row.origin, _forecast(row)),
                 Cost(**json.loads(row.cost)),
             )
             for row in rows
@@ -228,7 +228,7 @@ def archive_hash(entries: Sequence[tuple[Candidate, Mapping[str, float] | None]]
     canonical = [
         {
             "number": candidate.number,
-            "widths": list(candidate.widths),
+            "genome": list(candidate.genome),
             "objectives": None if objectives is None else dict(objectives),
         }
         for candidate, objectives in entries

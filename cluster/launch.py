@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,11 +39,6 @@ CONFIG, EXPORTS = "config.yaml", "exports"
 
 def start(config: Config, directory: Path, watcher: Watcher) -> None:
     """Check everything, make the run's folder, and work until the run is complete."""
-    if (directory / JOURNAL).exists():
-        raise ValueError(
-            f"{directory} holds a run already: choose another --run, "
-            f"or go on with it by: secateur resume {directory}"
-        )
     config = _with_absolute_root(config)
     watcher.say("loading data and network")
     dataset = load_data(config)
@@ -82,11 +76,6 @@ def go_on(run: Record, watcher: Watcher) -> None:
             _work(run, workpiece, watcher)
 
 
-def fresh_directory(name: str) -> Path:
-    """Return a folder for a run that was given none."""
-    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
@@ -118,7 +107,7 @@ def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:
     members = {member.id: member for member in (results.dense, *results.front)}
     missing = [m for m in members.values() if "final_error" not in known[m.id]]
     for member in missing:
-        dispatcher.submit(Job(member.id, member.widths, "final_error"))
+        dispatcher.submit(Job(member.id, member.genome, "final_error"))
     for _ in missing:
         run.journal.answered(dispatcher.next_answer())
 
@@ -147,13 +136,14 @@ def _algorithm(config: Config, workpiece: Workpiece, run: Record) -> Algorithm:
 
 
 def _surrogate(objective: str, workpiece: Workpiece) -> Surrogate:
+    widths = workpiece.prunable.plan.widths
     match objective:
         case "error":
-            return error_model(workpiece.space.dense)
+            return error_model(widths, workpiece.space.criteria)
         case "latency_ms":
-            return latency_model(workpiece.space.dense)
+            return latency_model(widths)
         case _:
-            return formula(getattr(workpiece.cost, objective))
+            return formula(getattr(workpiece.cost, objective), len(widths))
 
 
 @contextmanager

@@ -103,11 +103,10 @@ class Record:
         evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
         if not evaluated:
             return None
-        names = self.config.objectives
         points = np.array([outcome.objectives for outcome, _ in evaluated])
         scaled = Scale.of(self.objectives, evaluated[0][0].objectives).normalise(points)
         members = [
-            _member(outcome, cost, names, answers.get(outcome.candidate.number, {}))
+            self._member(outcome, cost, answers.get(outcome.candidate.number, {}))
             for outcome, cost in evaluated
         ]
         on_front = sorted(front(scaled), key=lambda index: (points[index, 1], index))
@@ -137,21 +136,20 @@ class Record:
             failures=len(committed) - len(evaluated),
         )
 
-
-def _member(
-    outcome: Evaluation, cost: Cost, names: list[Any], answers: Mapping[str, Answer]
-) -> Member:
-    candidate: Candidate = outcome.candidate
-    final = answers.get("final_error")
-    return Member(
-        id=candidate.number,
-        objectives=dict(zip(names, outcome.estimates, strict=True)),
-        macs=cost.macs,
-        params=cost.params,
-        widths=candidate.widths,
-        origin=candidate.origin,
-        final_error=final.result if final and isinstance(final.result, Estimate) else None,
-    )
+    def _member(self, outcome: Evaluation, cost: Cost, answers: Mapping[str, Answer]) -> Member:
+        candidate: Candidate = outcome.candidate
+        final = answers.get("final_error")
+        groups, names = len(self.journal.fact("groups")), self.config.pruning.criteria
+        return Member(
+            id=candidate.number,
+            objectives=dict(zip(map(str, self.config.objectives), outcome.estimates, strict=True)),
+            macs=cost.macs,
+            params=cost.params,
+            genome=candidate.genome,
+            criteria=tuple(names[number] for number in candidate.genome[groups:]),
+            origin=candidate.origin,
+            final_error=final.result if final and isinstance(final.result, Estimate) else None,
+        )
 
 
 def _picks(

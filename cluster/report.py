@@ -87,6 +87,7 @@ def _network(member: Member, results: Results) -> dict[str, Any]:
         "id": member.id,
         "origin": member.origin,
         "widths": member.widths,
+        "criteria": member.criteria,
         "hover": _hover(member, results),
         "estimates": {
             one.name: [

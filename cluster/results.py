@@ -10,15 +10,25 @@ from ..search.objective import Objective
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One measured network. `final_error` is its error on the final split, once looked at."""
+    """One measured network.
+
+    `criteria` names what ranked each group's channels, where the genome has chosen;
+    `final_error` is the error on the final split, once looked at.
+    """
 
     id: int
     objectives: Mapping[str, Estimate]
     macs: int
     params: int
-    widths: tuple[int, ...]
+    genome: tuple[int, ...]
     origin: Origin
+    criteria: tuple[str, ...] = ()
     final_error: Estimate | None = None
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The channels kept in each group."""
+        return self.genome[: len(self.genome) - len(self.criteria)]
 
     def as_json(self) -> dict[str, Any]:
         """The member as the command line prints it."""
@@ -30,6 +40,8 @@ class Member:
             "widths": list(self.widths),
             "origin": self.origin,
         }
+        if self.criteria:
+            entry["criteria"] = list(self.criteria)
         if self.final_error is not None:
             entry["final_error"] = _interval(self.final_error)
         return entry

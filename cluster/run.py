@@ -1,14 +1,16 @@
-"""Run: the public face of a search - launch it, open it, look at it, go on with it."""
+"""Run: the public face of a search - launch it, open it, look at it, go on with it.
 
+What searches, and takes seconds to import, is imported when a search begins.
+"""
+
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .config import Config, check_config
-from .launch import fresh_directory, go_on, start
 from .progress import Silent, Watcher
-from .record import Record
-from .report import write_report
+from .record import JOURNAL, Record
 from .results import Results
 
 
@@ -47,6 +49,8 @@ class Run:
 
     def report(self) -> tuple[Path, Path]:
         """Write `report.html` and `front.png` into the folder and return where they are."""
+        from .report import write_report
+
         return write_report(self.results(), self.path)
 
     def resume(self, *, watcher: Watcher | None = None) -> "Run":
@@ -54,7 +58,10 @@ class Run:
 
         RunBusy where another process works on it, RunFailed where it cannot go on.
         """
-        go_on(self._record, watcher or Silent())
+        if self.state != "complete":
+            from .launch import go_on
+
+            go_on(self._record, watcher or Silent())
         return self
 
 
@@ -77,7 +84,14 @@ def launch(
     """
     if not isinstance(config, Config):
         config = check_config(dict(config), source="the configuration")
-    directory = Path(run) if run else fresh_directory(config.name)
+    directory = Path(run or Path("runs") / f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    if (directory / JOURNAL).exists():
+        raise ValueError(
+            f"{directory} holds a run already: choose another --run, "
+            f"or go on with it by: secateur resume {directory}"
+        )
+    from .launch import start
+
     start(config, directory, watcher or Silent())
     return Run(directory)
 

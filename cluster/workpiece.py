@@ -12,6 +12,7 @@ from torch import nn
 from ..methods.accuracy import Normalisation
 from ..methods.certificate import verify_graph, verify_plan
 from ..methods.cost_model import CostModel
+from ..methods.criteria import Rankings, rankings
 from ..methods.datasets import Dataset, load_dataset
 from ..methods.exported import build
 from ..methods.memory import MemoryModel
@@ -20,13 +21,14 @@ from ..methods.onnx_graph import OnnxTemplate, export
 from ..methods.plan import Plan, trace
 from ..methods.prunable import Prunable
 from ..methods.surgery import Pruner
+from ..methods.taylor import Calibration
 from ..methods.training import train
 from ..methods.weights import assign, read_weights, shapes_of, state_of
 from ..search.space import LayerGroup, Space
 from .config import Config, ConfigError
 from .whole_file import write_whole
 
-DENSE_WEIGHTS, DENSE_ONNX = "dense.safetensors", "dense.onnx"
+DENSE_WEIGHTS, DENSE_ONNX, RANKINGS = "dense.safetensors", "dense.onnx", "rankings.safetensors"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Workpiece:
 
     @cached_property
     def space(self) -> Space:
-        """The widths that the search may try."""
+        """The genomes that the search may try."""
         pruning = self.config.pruning
         return Space(
             tuple(
@@ -61,7 +63,8 @@ class Workpiece:
                     -(-pruning.round_to // group.unit),
                 )
                 for group in self.prunable.plan.groups
-            )
+            ),
+            criteria=len(pruning.criteria),
         )
 
     @cached_property
@@ -111,7 +114,8 @@ def plan_network(config: Config, network: nn.Module, dataset: Dataset) -> Plan:
             f"{str(error).splitlines()[0]}"
         ) from error
     plan = trace(network, inputs[:1], ignore=config.pruning.ignore, scope=config.pruning.scope)
-    verify_plan(Pruner(network, plan, criterion=config.pruning.criterion), inputs)
+    sure = [name for name in config.pruning.criteria if name != "taylor"] or ["l2"]
+    verify_plan(Pruner(network, plan, rankings(network, plan, sure)), inputs)
     return plan
 
 
@@ -136,15 +140,14 @@ def finish_workpiece(
         say("exporting the dense network to ONNX")
         inputs = _normalisation(dataset)(dataset.train[:8])
         model = export(network, inputs[:1])
-        pruner = Pruner(network, plan, criterion=config.pruning.criterion)
-        verify_graph(pruner, OnnxTemplate(model), inputs)
+        verify_graph(Pruner.by("l2", network, plan), OnnxTemplate(model), inputs)
         write_whole(directory / DENSE_ONNX, model)
     prunable = Prunable(
         factory=config.network.factory,
         arguments=config.network.arguments,
         state=state_of(network),
         plan=plan,
-        criterion=config.pruning.criterion,
+        rankings=_rankings(config, directory, dataset, network, plan),
         normalisation=_normalisation(dataset),
         shape=dataset.shape,
     )
@@ -157,6 +160,26 @@ def open_workpiece(config: Config, directory: Path, say: Callable[[str], None]) 
     network, trained = load_network(config, directory)
     plan = plan_network(config, network, dataset)
     return finish_workpiece(config, directory, dataset, network, plan, trained=trained, say=say)
+
+
+def _rankings(
+    config: Config, directory: Path, dataset: Dataset, network: nn.Module, plan: Plan
+) -> Rankings:
+    """Rank the channels, once a run: its later sittings read what the first one has found."""
+    criteria, path = config.pruning.criteria, directory / RANKINGS
+    groups = range(len(plan.groups))
+    if not path.is_file():
+        images = dataset.train[: config.data.recalibration_images]
+        calibration = Calibration(_normalisation(dataset)(images), torch.from_numpy(images.labels))
+        found = rankings(network, plan, criteria, calibration)
+        tensors = {
+            f"{name}.{group}": torch.from_numpy(ranking[group])
+            for name, ranking in zip(criteria, found, strict=True)
+            for group in groups
+        }
+        write_whole(path, save_tensors(tensors))
+    ranks = read_weights(path)
+    return tuple(tuple(ranks[f"{name}.{group}"].numpy() for group in groups) for name in criteria)
 
 
 def _train(

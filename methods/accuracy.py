@@ -87,22 +87,22 @@ class AccuracyMeter:
         self._splits = splits
         self._inputs: dict[str, Tensor] = {}
 
-    def __call__(self, widths: Sequence[int], split: str) -> Estimate:
-        """Return the top-1 error of these widths on a split.
+    def __call__(self, genome: Sequence[int], split: str) -> Estimate:
+        """Return the top-1 error of a candidate on a split.
 
         A device without room for the network raises MemoryError.
         """
         try:
-            return self.error(self.network(widths), split)
+            return self.error(self.network(genome), split)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
                 raise MemoryError(str(error).splitlines()[0]) from error
             raise
 
-    def network(self, widths: Sequence[int]) -> nn.Module:
+    def network(self, genome: Sequence[int]) -> nn.Module:
         """Return the smaller network, BatchNorm recalibrated; the dense one as it was trained."""
-        network = self._pruner.cut(widths, shared=True)
-        if tuple(widths) == self._pruner.plan.widths:
+        network = self._pruner.cut(genome, shared=True)
+        if self._pruner.is_dense(genome):
             return network
         return recalibrate(network, self._recalibration)
 

@@ -48,11 +48,11 @@ class Certificate:
 
 
 def certify(
-    pruner: Pruner, widths: tuple[int, ...], network: nn.Module, model: bytes, inputs: Tensor
+    pruner: Pruner, genome: tuple[int, ...], network: nn.Module, model: bytes, inputs: Tensor
 ) -> Certificate:
     """Compare the masked, the sliced and the ONNX form of a candidate on real inputs."""
     with torch.inference_mode():
-        masked, sliced = pruner.masked(widths)(inputs), pruner.cut(widths)(inputs)
+        masked, sliced = pruner.masked(genome)(inputs), pruner.cut(genome)(inputs)
         handed_out = network.eval()(inputs)
     (logits,) = session(model, 1).run(None, {INPUT: np.ascontiguousarray(inputs.numpy())})
     return Certificate(

@@ -18,7 +18,7 @@ class Classes:
     """Channels that leave together.
 
     `of[i]` is the class of channel i; `reason[c]` says why class c must stay (None: it may go);
-    `coupled[c]` tells whether outputs of several layers are added up in it.
+    `coupled[c]` tells whether an addition ties together what nothing else does.
     """
 
     of: Ids
@@ -47,7 +47,7 @@ class Channels:
     def tie(self, one: Ids, other: Ids, reason: str, *, sums: bool = False) -> None:
         """Let channels leave together, entry by entry; one that is tied to FIXED has to stay.
 
-        `sums` marks an addition, where two layers make the same channels.
+        `sums` marks an addition of two activations.
         """
         self.pin(one[other == FIXED], reason)
         self.pin(other[one == FIXED], reason)
@@ -61,8 +61,8 @@ class Channels:
         if len(ids):
             self._pins.append((ids, reason))
 
-    def classes(self, made: list[tuple[str, int]]) -> Classes:
-        """Work out which channels leave together; `made` names the dimensions that make them."""
+    def classes(self) -> Classes:
+        """Work out which channels leave together."""
         count, of = self._components([*self._ties, *self._sums])
         _, before_sums = self._components(self._ties)
         reason: list[str | None] = [None] * count
@@ -70,10 +70,8 @@ class Channels:
             for number in np.unique(of[ids]):
                 reason[number] = why
         coupled = np.zeros(count, dtype=bool)
-        makers = np.concatenate([np.empty(0, np.int64), *(self.dimensions[key] for key in made)])
-        pairs = np.unique(np.stack([of[makers], before_sums[makers]]), axis=1)
-        together, summands = np.unique(pairs[0], return_counts=True)
-        coupled[together] = summands > 1
+        for one, other in self._sums:
+            coupled[of[one[before_sums[one] != before_sums[other]]]] = True
         return Classes(of, tuple(reason), coupled)
 
     def _components(self, ties: list[tuple[Ids, Ids]]) -> tuple[int, Ids]:

@@ -31,15 +31,16 @@ class CostModel:
             for name, shape in shapes.items()
             for dim, size in enumerate(shape)
         }
+        self._groups = len(plan.groups)
         self._layers = plan.layers
         self._shapes = dict(shapes)
         self._parameters = tuple(parameters)
         self._memory = memory
         self._batch = batch
 
-    def __call__(self, widths: Sequence[int]) -> Cost:
-        """Return the cost of one genome."""
-        genomes = np.array([widths], dtype=np.int64)
+    def __call__(self, genome: Sequence[int]) -> Cost:
+        """Return the cost of one genome, whatever genes follow the widths."""
+        genomes = np.array([genome[: self._groups]], dtype=np.int64)
         return Cost(
             macs=int(self.macs(genomes)[0]),
             params=int(self.params(genomes)[0]),

@@ -5,26 +5,54 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from .plan import Plan
-from .weights import State
+from .taylor import Calibration, taylor
+from .weights import State, state_of
 
 Kept = tuple[NDArray[np.int64], ...]
 """For each group the indices of the channels that stay, ascending."""
 
+Ranking = tuple[NDArray[np.int64], ...]
+"""For each group its channels from the most important to the least."""
+
+Rankings = tuple[Ranking, ...]
+"""A ranking for each criterion that a genome may choose from."""
+
 Scores = NDArray[np.float64]
 
 
-def rankings(plan: Plan, state: State, criterion: str) -> Kept:
-    """Order each group's channels from the most important to the least; ties by index."""
-    score = CRITERIA[criterion]
-    return tuple(
-        np.argsort(-score(plan, index, state), kind="stable") for index in range(len(plan.groups))
-    )
+def rankings(
+    network: nn.Module,
+    plan: Plan,
+    criteria: Sequence[str],
+    calibration: Calibration | None = None,
+) -> Rankings:
+    """Order each group's channels, by each criterion in turn; `taylor` needs the calibration."""
+    state = state_of(network)
+    return tuple(_ranking(network, plan, state, criterion, calibration) for criterion in criteria)
 
 
-def keep(ranking: Kept, widths: Sequence[int]) -> Kept:
+def _ranking(
+    network: nn.Module,
+    plan: Plan,
+    state: State,
+    criterion: str,
+    calibration: Calibration | None,
+) -> Ranking:
+    """From the most important channel to the least; ties by index."""
+    if criterion == "taylor":
+        if calibration is None:
+            raise ValueError("criterion taylor needs labelled images to calibrate with")
+        scores = taylor(network, plan, calibration)
+    else:
+        score = FROM_WEIGHTS[criterion]
+        scores = [score(plan, index, state) for index in range(len(plan.groups))]
+    return tuple(np.argsort(-values, kind="stable") for values in scores)
+
+
+def keep(ranking: Ranking, widths: Sequence[int]) -> Kept:
     """Keep the `widths[g]` most important channels of group g, in their old order."""
     for group, (order, width) in enumerate(zip(ranking, widths, strict=True)):
         if not 1 <= width <= len(order):
@@ -74,13 +102,14 @@ def random(plan: Plan, group: int, _: State) -> Scores:
     return np.random.default_rng((0, group)).random(plan.groups[group].width)
 
 
-CRITERIA: Mapping[str, Callable[[Plan, int, State], Scores]] = {
+FROM_WEIGHTS: Mapping[str, Callable[[Plan, int, State], Scores]] = {
     "l2": l2,
     "l1": l1,
     "fpgm": fpgm,
     "bn_scale": bn_scale,
     "random": random,
 }
+CRITERIA = (*FROM_WEIGHTS, "taylor")
 
 
 def _scores(values: Tensor) -> Scores:

@@ -14,6 +14,7 @@ from torch import nn
 from .import_path import resolve
 from .surgery import fit
 from .weights import State, state_of
+from .zero_channels import missing
 
 FORMAT = 1
 ONNX, WEIGHTS, CARD = "model.onnx", "model.safetensors", "model.json"
@@ -64,9 +65,9 @@ def load(directory: Path) -> nn.Module:
 def rebuild(factory: str, arguments: dict[str, Any], state: State, *, source: Path) -> nn.Module:
     """Build a network that holds the tensors read from `source`, of whatever widths."""
     dense = build(factory, arguments)
-    if missing := [name for name in state_of(dense) if name not in state]:
+    if absent := missing(dense, state):
         raise ValueError(
-            f"{source} lacks {missing[0]} ({len(missing)} tensors in all) of {factory}: "
+            f"{source} lacks {absent[0]} ({len(absent)} tensors in all) of {factory}: "
             "it is damaged, or holds another network"
         )
     return fit(dense, state).eval()

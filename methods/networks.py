@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from .zero_channels import ZeroChannels
+
 Shortcut = Literal["padding", "projection"]
 
 
@@ -27,12 +29,15 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.stride = stride
-        self.new_channels = channels - in_channels
+        self.padding: nn.Module | None = None
         self.downsample: nn.Module | None = None
         if shortcut == "projection" and stride > 1:
             self.downsample = nn.Sequential(
                 nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
             )
+        elif channels > in_channels:
+            before = (channels - in_channels) // 2
+            self.padding = ZeroChannels(before, channels - in_channels - before)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map images of shape (batch, in_channels, h, w)."""
@@ -44,10 +49,7 @@ class BasicBlock(nn.Module):
             return self.downsample(inputs)  # type: ignore[no-any-return]
         if self.stride > 1:
             inputs = inputs[:, :, :: self.stride, :: self.stride]
-        if self.new_channels:
-            before = self.new_channels // 2
-            inputs = F.pad(inputs, (0, 0, 0, 0, before, self.new_channels - before))
-        return inputs
+        return inputs if self.padding is None else self.padding(inputs)
 
 
 class ResNet(nn.Module):

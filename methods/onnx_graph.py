@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
-import onnxscript.optimizer
 import torch
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
@@ -73,6 +72,8 @@ class OnnxTemplate:
 
 def export(network: nn.Module, example: Tensor) -> bytes:
     """Export a network in evaluation mode, with a free batch size, all its tensors by name."""
+    import onnxscript.optimizer  # half a second, and only an export needs it
+
     batch = torch.export.Dim("batch")
     quiet = contextlib.redirect_stdout(io.StringIO())
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

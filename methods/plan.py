@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -26,7 +26,8 @@ NOBODY = -1
 class PlannedGroup:
     """Channels that may leave one by one, each from all the tensors that hold it.
 
-    A group is named after the first layer that makes its channels. `unit` is how many of that
+    A group is named after the first layer that makes its channels (a second group of the same layer
+    has `#2` behind it, and so on). `unit` is how many of that
     layer's outputs leave at once: more than one where a grouped convolution loses whole groups.
     `filters` are the weights whose first dimension makes the channels, `layers` all layers that
     hold them, both in order of execution.
@@ -114,8 +115,7 @@ def trace(
     flow = _flow(network, example)
     layers = list(dict.fromkeys(layer.weight.removesuffix(".weight") for layer in flow.layers))
     _check_patterns(ignore, layers)
-    made = flow.made
-    classes = flow.channels.classes(made)
+    classes = flow.channels.classes()
     reasons = list(classes.reason)
     for number in np.flatnonzero(classes.coupled):
         if scope == "inner" and reasons[number] is None:
@@ -205,7 +205,9 @@ def _groups(
             continue
         channel[numbers] = np.arange(count, count + len(numbers))
         count += len(numbers)
-        groups.append(_planned(flow, dict(places), len(numbers), bool(classes.coupled[numbers[0]])))
+        group = _planned(flow, dict(places), len(numbers), bool(classes.coupled[numbers[0]]))
+        same = sum(group.filters[0] == other.filters[0] for other in groups)
+        groups.append(replace(group, name=f"{group.name}#{same + 1}") if same else group)
     interned: dict[bytes, Ids] = {}
     owners = {}
     for key, ids in dimensions.items():

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from .accuracy import Normalisation
+from .criteria import Rankings
 from .exported import build
 from .plan import Plan
 from .surgery import Pruner
@@ -14,13 +15,13 @@ from .weights import State, assign
 
 @dataclass(frozen=True, slots=True)
 class Prunable:
-    """A factory's import path, the trained tensors, the plan and the criterion."""
+    """A factory's import path, the trained tensors, the plan and what ranks its channels."""
 
     factory: str
     arguments: dict[str, Any]
     state: State
     plan: Plan
-    criterion: str
+    rankings: Rankings
     normalisation: Normalisation
     shape: tuple[int, int, int]  # channels, height, width of one image
 
@@ -34,5 +35,5 @@ class Prunable:
         return Pruner(
             network.to(memory_format=torch.channels_last),
             self.plan,
-            criterion=self.criterion,
+            self.rankings,
         )

@@ -2,13 +2,14 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .criteria import Kept, keep, rankings
+from .criteria import Kept, Rankings, keep, rankings
 from .plan import Plan
 from .weights import State, state_of
 
@@ -122,26 +123,45 @@ def _resize(module: nn.Module) -> None:
 
 
 class Pruner:
-    """Turns widths into smaller networks: the criterion is applied once, the cuts are cheap."""
+    """Turns genomes into smaller networks: criteria are applied once, the cuts are cheap.
 
-    def __init__(self, network: nn.Module, plan: Plan, *, criterion: str) -> None:
+    A genome holds the width of every group and then, where there are several rankings to choose
+    from, for every group the number of the one that says which channels stay.
+    """
+
+    def __init__(self, network: nn.Module, plan: Plan, rankings: Rankings) -> None:
         self.network = network.eval()
         self.plan = plan
         self.state = state_of(network)
-        self._rankings = rankings(plan, self.state, criterion)
+        self._rankings = rankings
 
-    def kept(self, widths: Sequence[int]) -> Kept:
-        """Return the channels that stay at these widths."""
-        return keep(self._rankings, widths)
+    @classmethod
+    def by(cls, criterion: str, network: nn.Module, plan: Plan) -> Self:
+        """Rank by one criterion that needs no images."""
+        return cls(network, plan, rankings(network, plan, [criterion]))
 
-    def sliced_state(self, widths: Sequence[int]) -> State:
+    def is_dense(self, genome: Sequence[int]) -> bool:
+        """Whether nothing is pruned."""
+        return self._widths(genome) == self.plan.widths
+
+    def kept(self, genome: Sequence[int]) -> Kept:
+        """Return the channels that stay."""
+        widths = self._widths(genome)
+        chosen = genome[len(widths) :] or [0] * len(widths)
+        ranking = [self._rankings[number][group] for group, number in enumerate(chosen)]
+        return keep(tuple(ranking), widths)
+
+    def sliced_state(self, genome: Sequence[int]) -> State:
         """Return the tensors of the cut network, with the dense BatchNorm statistics."""
-        return slice_state(self.state, self.plan, self.kept(widths))
+        return slice_state(self.state, self.plan, self.kept(genome))
 
-    def cut(self, widths: Sequence[int], *, shared: bool = False) -> nn.Module:
+    def cut(self, genome: Sequence[int], *, shared: bool = False) -> nn.Module:
         """Return the cut network; see `fit` for `shared`."""
-        return fit(self.network, self.sliced_state(widths), shared=shared)
+        return fit(self.network, self.sliced_state(genome), shared=shared)
 
-    def masked(self, widths: Sequence[int]) -> nn.Module:
+    def masked(self, genome: Sequence[int]) -> nn.Module:
         """Return the dense network with zeros in place of what `cut` removes."""
-        return fit(self.network, mask_state(self.state, self.plan, self.kept(widths)))
+        return fit(self.network, mask_state(self.state, self.plan, self.kept(genome)))
+
+    def _widths(self, genome: Sequence[int]) -> tuple[int, ...]:
+        return tuple(genome[: len(self.plan.groups)])

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .arrays import read_arrays
+from .zero_channels import missing
 
 State = dict[str, Tensor]
 
@@ -33,7 +34,7 @@ def read_weights(path: Path) -> State:
 def assign(network: nn.Module, weights: State) -> nn.Module:
     """Load weights; a difference in names or shapes is named, as it means another architecture."""
     own = state_of(network)
-    missing = [name for name in own if name not in weights]
+    absent = missing(network, weights)
     unexpected = [
         name for name in weights if name not in own and not name.endswith("num_batches_tracked")
     ]
@@ -42,7 +43,7 @@ def assign(network: nn.Module, weights: State) -> nn.Module:
         for name, tensor in own.items()
         if name in weights and weights[name].shape != tensor.shape
     ]
-    problems = [f"missing {name}" for name in missing]
+    problems = [f"missing {name}" for name in absent]
     problems += [f"unexpected {name}" for name in unexpected] + misshapen
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
@@ -51,8 +52,8 @@ def assign(network: nn.Module, weights: State) -> nn.Module:
             + "; ".join(problems[:3])
             + more
         )
-    network.load_state_dict({name: weights[name] for name in own}, strict=False)
-    require_finite({name: weights[name] for name in own})
+    network.load_state_dict({name: weights.get(name, own[name]) for name in own}, strict=False)
+    require_finite(state_of(network))
     return network
 
 

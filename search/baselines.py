@@ -17,7 +17,7 @@ from .candidate import Candidate, Evaluation, Outcome
 from .hamp import unseen
 from .randomness import generator
 from .selection import rank_and_crowding
-from .space import Space, Widths
+from .space import Genome, Space
 
 
 class RandomSearch:
@@ -35,12 +35,12 @@ class RandomSearch:
         number = len(asked)
         if number == 0:
             return Candidate(0, self._space.dense, "dense")
-        taken = {candidate.widths for candidate in asked}
+        taken = {candidate.genome for candidate in asked}
         if len(taken) >= self._space.size:
             return None
         rng = generator(self._seed, "random", number)
-        widths = unseen(lambda: self._space.random(rng), self._space, taken, rng)
-        return Candidate(number, widths, "initial")
+        genome = unseen(lambda: self._space.random(rng), self._space, taken, rng)
+        return Candidate(number, genome, "initial")
 
 
 class NSGA2:
@@ -57,7 +57,7 @@ class NSGA2:
         self._parents: list[Evaluation] = []
         self._offspring: list[Evaluation] = []
         self._committed = 0
-        self._batch: tuple[int, list[Widths]] = (-1, [])
+        self._batch: tuple[int, list[Genome]] = (-1, [])
 
     def commit(self, outcome: Outcome) -> None:
         """Take the next outcome; survival at the end of every generation."""
@@ -74,7 +74,7 @@ class NSGA2:
     def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
         """Return the next of this generation, or None until the last generation is committed."""
         number = len(asked)
-        taken = {candidate.widths for candidate in asked}
+        taken = {candidate.genome for candidate in asked}
         if len(taken) >= self._space.size:
             return None
         if number == 0:
@@ -82,26 +82,26 @@ class NSGA2:
         generation, place = divmod(number, self._size)
         rng = generator(self._seed, "nsga2", number)
         if generation == 0 or (len(self._parents) < 2 and self._committed >= number - place):
-            widths = unseen(lambda: self._space.random(rng), self._space, taken, rng)
-            return Candidate(number, widths, "initial")
+            genome = unseen(lambda: self._space.random(rng), self._space, taken, rng)
+            return Candidate(number, genome, "initial")
         if self._committed < generation * self._size:
             return None
         if self._batch[0] != generation:
-            earlier = {candidate.widths for candidate in asked[: generation * self._size]}
+            earlier = {candidate.genome for candidate in asked[: generation * self._size]}
             self._batch = (generation, self._mate(generation, earlier))
         batch = self._batch[1]
         if place < len(batch) and batch[place] not in taken:
             return Candidate(number, batch[place], "variation")
-        widths = unseen(lambda: self._space.random(rng), self._space, taken, rng)
-        return Candidate(number, widths, "initial")
+        genome = unseen(lambda: self._space.random(rng), self._space, taken, rng)
+        return Candidate(number, genome, "initial")
 
-    def _mate(self, generation: int, earlier: set[Widths]) -> list[Widths]:
+    def _mate(self, generation: int, earlier: set[Genome]) -> list[Genome]:
         """One call of pymoo's mating, with its generator seeded for this generation."""
         space = self._space
         problem = Problem(
-            n_var=len(space.groups),
+            n_var=space.genes,
             n_obj=len(self._parents[0].objectives),
-            xl=np.zeros(len(space.groups)),
+            xl=np.zeros(space.genes),
             xu=space.highest,
             vtype=int,
         )
@@ -114,7 +114,7 @@ class NSGA2:
         rng = generator(self._seed, "nsga2 mating", generation)
         algorithm.setup(problem, seed=int(rng.integers(2**31)))
         parents = PymooPopulation.new(
-            X=np.array([space.positions(entry.candidate.widths) for entry in self._parents]),
+            X=np.array([space.positions(entry.candidate.genome) for entry in self._parents]),
             F=np.array([entry.objectives for entry in self._parents]),
         )
         parents = algorithm.survival.do(

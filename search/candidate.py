@@ -47,22 +47,16 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One genome: the channels kept in each prunable group."""
+    """One genome: the channels kept in each prunable group, then its other genes, if any."""
 
     number: int
-    widths: tuple[int, ...]
+    genome: tuple[int, ...]
     origin: Origin
     forecast: Forecast | None = None
 
     def __post_init__(self) -> None:
         if self.number < 0:
             raise ValueError(f"a candidate's number must be at least 0, got {self.number!r}")
-        for group, width in enumerate(self.widths):
-            if width < 1:
-                raise ValueError(
-                    f"widths[{group}] must be at least 1, got {width!r}: "
-                    "a group with no channels left cuts the network in two"
-                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from .local_search import Landscape, climb, predicted
 from .objective import REFERENCE, Objective, Scale
 from .randomness import generator
 from .selection import Selection, portfolio_selection, shares, stochastic_universal_sampling
-from .space import Space, Widths
+from .space import Genome, Space
 from .surrogate import Predictor, Surrogate, agreement
 from .variation import crossover, mutate
 
@@ -92,7 +92,7 @@ class HAMP:
     def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
         """Return the next candidate: initial design, then local search and variation in turn."""
         number = len(asked)
-        taken = {candidate.widths for candidate in asked}
+        taken = {candidate.genome for candidate in asked}
         if len(taken) >= self._space.size:
             return None
         rng = generator(self._seed, "breed", number)
@@ -102,12 +102,12 @@ class HAMP:
             return self._improve(number, asked, taken, rng)
         return Candidate(number, self._vary(taken, rng), "variation")
 
-    def _initial(self, number: int, taken: set[Widths], rng: np.random.Generator) -> Candidate:
+    def _initial(self, number: int, taken: set[Genome], rng: np.random.Generator) -> Candidate:
         """The dense network, uniform scalings 0.9 ... 0.1, then random levels of pruning."""
         if number == 0:
             return Candidate(0, self._space.dense, "dense")
-        if number <= 9 and (widths := self._space.uniform(1 - number / 10)) not in taken:
-            return Candidate(number, widths, "initial")
+        if number <= 9 and (genome := self._space.uniform(1 - number / 10)) not in taken:
+            return Candidate(number, genome, "initial")
         return Candidate(
             number, unseen(lambda: scattered(self._space, rng), self._space, taken, rng), "initial"
         )
@@ -116,18 +116,18 @@ class HAMP:
         turn, share = number - self._settings.population, self._settings.local_search
         return int((turn + 1) * share) > int(turn * share)
 
-    def _vary(self, taken: set[Widths], rng: np.random.Generator) -> Widths:
+    def _vary(self, taken: set[Genome], rng: np.random.Generator) -> Genome:
         invested = shares(self._points(self._population), self._reference)
         rate = max(1.0 / len(self._space.groups), 0.1)
 
-        def child() -> Widths:
+        def child() -> Genome:
             mother, father = stochastic_universal_sampling(invested, 2, rng)
             if mother == father:
                 father = rng.integers(len(self._population))
             mixed = crossover(
                 self._space,
-                self._population[mother].candidate.widths,
-                self._population[father].candidate.widths,
+                self._population[mother].candidate.genome,
+                self._population[father].candidate.genome,
                 rng,
             )
             return mutate(self._space, mixed, rng, eta=10.0, rate=rate)
@@ -138,11 +138,11 @@ class HAMP:
         self,
         number: int,
         asked: Sequence[Candidate],
-        taken: set[Widths],
+        taken: set[Genome],
         rng: np.random.Generator,
     ) -> Candidate:
         """One memetic step; it falls back to a random move, and says so, without a surrogate."""
-        genomes = np.array([entry.candidate.widths for entry in self._archive], dtype=np.int64)
+        genomes = np.array([entry.candidate.genome for entry in self._archive], dtype=np.int64)
         values = np.array([entry.objectives for entry in self._archive])
         pairs = list(zip(self._surrogates, values.T, strict=True))
         tau = tuple(agreement(surrogate, genomes, column) for surrogate, column in pairs)
@@ -151,7 +151,7 @@ class HAMP:
             return Candidate(number, self._move(starts[0], taken, rng), "random move")
         predictors = [surrogate(genomes, column) for surrogate, column in pairs]
         landscape = self._landscape(predictors, asked[self._committed :])
-        widths = climb(
+        genome = climb(
             landscape,
             self._space,
             starts,
@@ -160,12 +160,12 @@ class HAMP:
             steps=self._settings.steps,
             neighbours=self._settings.neighbours,
         )
-        if widths is None:
+        if genome is None:
             return Candidate(number, self._vary(taken, rng), "variation")
-        expected = tuple(predicted(predictors, np.array([widths]))[0].tolist())
-        return Candidate(number, widths, "local search", Forecast(expected, tau))
+        expected = tuple(predicted(predictors, np.array([genome]))[0].tolist())
+        return Candidate(number, genome, "local search", Forecast(expected, tau))
 
-    def _move(self, start: Widths, taken: set[Widths], rng: np.random.Generator) -> Widths:
+    def _move(self, start: Genome, taken: set[Genome], rng: np.random.Generator) -> Genome:
         """Change a few groups at random."""
         return unseen(
             lambda: mutate(self._space, start, rng, eta=5.0, rate=0.2), self._space, taken, rng
@@ -182,50 +182,52 @@ class HAMP:
         divisors = np.array(self._scale.divisors)
         known = [self._points(self._archive)]
         if in_flight:
-            genomes = np.array([candidate.widths for candidate in in_flight], dtype=np.int64)
+            genomes = np.array([candidate.genome for candidate in in_flight], dtype=np.int64)
             known.append(predicted(predictors, genomes) / divisors)
         return Landscape(
             predictors, divisors, np.vstack(known), self._settings.optimism, self._reference
         )
 
-    def _starts(self, rng: np.random.Generator) -> list[Widths]:
+    def _starts(self, rng: np.random.Generator) -> list[Genome]:
         """The extreme of one objective, the others drawn by investment."""
         points = self._points(self._population)
         extreme = int(np.argmin(points[:, rng.integers(points.shape[1])]))
         invested = shares(points, self._reference)
         drawn = stochastic_universal_sampling(invested, self._settings.starts - 1, rng)
-        return [self._population[index].candidate.widths for index in (*drawn, extreme)]
+        return [self._population[index].candidate.genome for index in (*drawn, extreme)]
 
     def _points(self, evaluations: Sequence[Evaluation]) -> Points:
         assert self._scale is not None
         return self._scale.normalise(np.array([entry.objectives for entry in evaluations]))
 
 
-def scattered(space: Space, rng: np.random.Generator) -> Widths:
-    """Draw a genome around a random level, so that few and many channels are as likely."""
-    level = rng.random()
-    shifts = rng.uniform(-0.3, 0.3, size=len(space.groups))
-    return space.at(np.rint(np.clip(level + shifts, 0, 1) * space.highest).astype(np.int64))
+def scattered(space: Space, rng: np.random.Generator) -> Genome:
+    """Draw widths around a random level, so that few and many channels are as likely."""
+    level, groups = rng.random(), len(space.groups)
+    shifts = rng.uniform(-0.3, 0.3, size=groups)
+    steps = np.rint(np.clip(level + shifts, 0, 1) * space.highest[:groups]).astype(np.int64)
+    criteria = rng.integers(space.criteria, size=space.genes - groups)
+    return space.at(np.concatenate([steps, criteria]))
 
 
 def unseen(
-    draw: Callable[[], Widths],
+    draw: Callable[[], Genome],
     space: Space,
-    taken: set[Widths],
+    taken: set[Genome],
     rng: np.random.Generator,
     *,
     attempts: int = 50,
-) -> Widths:
+) -> Genome:
     """Draw until a genome is new; after `attempts`, walk from the last one at random.
 
     There must be a new genome left in the space.
     """
     for _ in range(attempts):
-        if (widths := draw()) not in taken:
-            return widths
-    while widths in taken:
-        positions = space.positions(widths)
-        group = int(rng.integers(len(positions)))
-        positions[group] = rng.integers(len(space.choices[group]))
-        widths = space.at(positions)
-    return widths
+        if (genome := draw()) not in taken:
+            return genome
+    while genome in taken:
+        positions = space.positions(genome)
+        gene = int(rng.integers(len(positions)))
+        positions[gene] = rng.integers(len(space.choices[gene]))
+        genome = space.at(positions)
+    return genome

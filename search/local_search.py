@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .indicators import Points, front, hypervolume
 from .objective import REFERENCE
-from .space import Space, Widths
+from .space import Genome, Space
 from .surrogate import Genomes, Predictor
 
 
@@ -67,13 +67,13 @@ def predicted(predictors: Sequence[Predictor], genomes: Genomes) -> Points:
 def climb(
     landscape: Landscape,
     space: Space,
-    starts: Sequence[Widths],
+    starts: Sequence[Genome],
     rng: np.random.Generator,
     *,
-    taken: Collection[Widths],
+    taken: Collection[Genome],
     steps: int,
     neighbours: int,
-) -> Widths | None:
+) -> Genome | None:
     """Climb from several genomes at once and return the best one that is not taken, if any.
 
     At each step every climber looks at `neighbours` new genomes and moves to the best of them
@@ -87,11 +87,11 @@ def climb(
         genomes = space.genomes(around).reshape(-1, climbers.shape[1])
         scores = landscape.scores(genomes)
         for index in np.argsort(-scores, kind="stable"):
-            widths = tuple(genomes[index].tolist())
+            genome = tuple(genomes[index].tolist())
             if scores[index] <= best_score:
                 break
-            if widths not in taken:
-                best, best_score = widths, scores[index]
+            if genome not in taken:
+                best, best_score = genome, scores[index]
                 break
         scores = scores.reshape(len(climbers), neighbours)
         top = scores.argmax(axis=1)
@@ -105,15 +105,15 @@ def climb(
 def _neighbours(
     positions: NDArray[np.int64], space: Space, count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Change one or two groups by one or two grid steps, shape (climbers, count, groups)."""
-    climbers, groups = positions.shape
+    """Change one or two genes by one or two steps, shape (climbers, count, genes)."""
+    climbers, genes = positions.shape
     around = np.repeat(positions[:, None, :], count, axis=1)
     rows, columns = np.arange(climbers)[:, None], np.arange(count)[None, :]
     size = (climbers, count)
-    first = rng.integers(groups, size=size)
-    second = (first + rng.integers(1, max(groups, 2), size=size)) % groups
+    first = rng.integers(genes, size=size)
+    second = (first + rng.integers(1, max(genes, 2), size=size)) % genes
     steps = rng.integers(1, 3, size=(2, *size)) * rng.choice([-1, 1], size=(2, *size))
     around[rows, columns, first] += steps[0]
-    if groups > 1:
+    if genes > 1:
         around[rows, columns, second] += steps[1] * rng.integers(0, 2, size=size)
     return np.clip(around, 0, space.highest)

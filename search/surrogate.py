@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 Genomes = NDArray[np.int64]
-"""Kept channels, shape (genomes, groups)."""
+"""Shape (genomes, genes)."""
 
 
 class Predictor(Protocol):

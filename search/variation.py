@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 from deap import tools
+from numpy.typing import NDArray
 
-from .space import Space, Widths
+from .space import Genome, Space
 
 
 @contextmanager
@@ -26,23 +27,34 @@ def _global_random(rng: np.random.Generator) -> Iterator[None]:
 
 
 def crossover(
-    space: Space, mother: Widths, father: Widths, rng: np.random.Generator, *, eta: float = 15.0
-) -> Widths:
-    """Simulated binary crossover (Deb and Agrawal 1995) of grid positions; one child, repaired."""
-    one, other = _genes(space, mother), _genes(space, father)
+    space: Space, mother: Genome, father: Genome, rng: np.random.Generator, *, eta: float = 15.0
+) -> Genome:
+    """Simulated binary crossover (Deb and Agrawal 1995) of grid positions; one child, repaired.
+
+    A criterion, which has no order, comes from either parent.
+    """
+    (one, criteria), (other, others) = _parts(space, mother), _parts(space, father)
     with _global_random(rng):
         tools.cxSimulatedBinaryBounded(one, other, eta, _lowest(space), _highest(space))
-    return _widths(space, one)
+    if len(criteria):
+        criteria = np.where(rng.random(len(criteria)) < 0.5, criteria, others)
+    return _genome(space, one, criteria)
 
 
 def mutate(
-    space: Space, widths: Widths, rng: np.random.Generator, *, eta: float, rate: float
-) -> Widths:
-    """Polynomial mutation (Deb and Goyal 1996) of grid positions, each with probability `rate`."""
-    genes = _genes(space, widths)
+    space: Space, genome: Genome, rng: np.random.Generator, *, eta: float, rate: float
+) -> Genome:
+    """Polynomial mutation (Deb and Goyal 1996) of grid positions, each with probability `rate`.
+
+    A criterion is drawn anew with the same probability.
+    """
+    steps, criteria = _parts(space, genome)
     with _global_random(rng):
-        tools.mutPolynomialBounded(genes, eta, _lowest(space), _highest(space), rate)
-    return _widths(space, genes)
+        tools.mutPolynomialBounded(steps, eta, _lowest(space), _highest(space), rate)
+    if len(criteria):
+        drawn = rng.integers(space.criteria, size=len(criteria))
+        criteria = np.where(rng.random(len(criteria)) < rate, drawn, criteria)
+    return _genome(space, steps, criteria)
 
 
 # A position is widened by half a step at both ends, so that rounding gives every width, the first
@@ -54,12 +66,14 @@ def _lowest(space: Space) -> list[float]:
 
 
 def _highest(space: Space) -> list[float]:
-    return [len(choices) - 0.501 for choices in space.choices]
+    return [len(group.choices) - 0.501 for group in space.groups]
 
 
-def _genes(space: Space, widths: Widths) -> list[Any]:
-    return [float(position) for position in space.positions(widths)]
+def _parts(space: Space, genome: Genome) -> tuple[list[Any], NDArray[np.int64]]:
+    """Positions on the grids of widths, which DEAP varies as real numbers, and the criteria."""
+    positions, groups = space.positions(genome), len(space.groups)
+    return [float(position) for position in positions[:groups]], positions[groups:]
 
 
-def _widths(space: Space, genes: list[Any]) -> Widths:
-    return space.at(np.rint(np.array(genes, dtype=np.float64)).astype(np.int64))
+def _genome(space: Space, steps: list[Any], criteria: NDArray[np.int64]) -> Genome:
+    return space.at(np.concatenate([np.rint(np.array(steps)).astype(np.int64), criteria]))

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from ..search.surrogate import Genomes, Predictor, Surrogate
 
 
-def formula(function: Callable[[Genomes], NDArray[np.float64]]) -> Surrogate:
-    """Wrap a function of genomes, shape (genomes, groups), as a surrogate that is always right."""
+def formula(function: Callable[[Genomes], NDArray[np.float64]], groups: int) -> Surrogate:
+    """Wrap a function of widths, shape (genomes, groups), as a surrogate that is always right."""
 
     def predict(genomes: Genomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return function(genomes), np.zeros(len(genomes))
+        return function(genomes[:, :groups]), np.zeros(len(genomes))
 
     def surrogate(genomes: Genomes, values: NDArray[np.float64]) -> Predictor:  # noqa: ARG001
         return predict

@@ -15,7 +15,8 @@ VECTOR_WIDTHS = (8, 16)
 def latency_model(dense: Sequence[int]) -> Surrogate:
     """Model the latency of a network whose groups are `dense` wide when nothing is pruned.
 
-    Latency is smooth in the number of vectors that the groups fill, not in the widths.
+    Latency is smooth in the number of vectors that the groups fill, not in the widths. Genes beyond
+    the widths do not matter.
     """
     widths = np.asarray(dense, dtype=np.int64)
     whole = staircase_features(widths[None, :], widths)
@@ -30,10 +31,11 @@ def latency_model(dense: Sequence[int]) -> Surrogate:
 def staircase_features(genomes: Genomes, dense: NDArray[np.int64]) -> NDArray[np.float64]:
     """For every group the width and the vectors it fills, and their sums over like groups.
 
-    Groups of the same dense width are alike. Takes genomes of shape (genomes, groups) and returns
+    Groups of the same dense width are alike. Takes genomes of shape (genomes, genes) and returns
     shape (genomes, features).
     """
-    steps = [genomes, *(-(-genomes // width) for width in VECTOR_WIDTHS)]
+    widths = genomes[:, : len(dense)]
+    steps = [widths, *(-(-widths // vector) for vector in VECTOR_WIDTHS)]
     sums = [
         step[:, dense == width].sum(axis=1, keepdims=True)
         for step in steps

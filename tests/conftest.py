@@ -53,7 +53,7 @@ def tiny() -> SimpleNamespace:
     return SimpleNamespace(
         network=network,
         plan=plan,
-        pruner=Pruner(network, plan, criterion="l2"),
+        pruner=Pruner.by("l2", network, plan),
         images=images,
         shape=(3, 8, 8),
         model=model,

@@ -16,11 +16,11 @@ def load_scale(payload):
     """Measure the sum of the widths times the payload."""
 
     def measure(job: Job) -> Estimate:
-        if job.widths == (13,):
+        if job.genome == (13,):
             raise MemoryError("13 is too much")
-        if job.widths == (99,):
+        if job.genome == (99,):
             raise TypeError("no such width")
-        return Estimate.exact(payload * sum(job.widths))
+        return Estimate.exact(payload * sum(job.genome))
 
     return measure
 
@@ -29,17 +29,17 @@ def load_flaky(folder):
     """Die or hang the first time a job of that width comes, anywhere; then measure."""
 
     def measure(job: Job) -> Estimate:
-        marker = Path(folder) / f"{job.widths[0]}-{len(os.listdir(folder))}"
-        tried = len([n for n in os.listdir(folder) if n.startswith(f"{job.widths[0]}-")])
-        if job.widths[0] == 1 and tried == 0:
+        marker = Path(folder) / f"{job.genome[0]}-{len(os.listdir(folder))}"
+        tried = len([n for n in os.listdir(folder) if n.startswith(f"{job.genome[0]}-")])
+        if job.genome[0] == 1 and tried == 0:
             marker.touch()
             os._exit(1)
-        if job.widths[0] == 2 and tried == 0:
+        if job.genome[0] == 2 and tried == 0:
             marker.touch()
             time.sleep(600)
-        if job.widths[0] == 3:
+        if job.genome[0] == 3:
             os._exit(1)
-        return Estimate.exact(float(job.widths[0]))
+        return Estimate.exact(float(job.genome[0]))
 
     return measure
 

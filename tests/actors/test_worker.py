@@ -14,7 +14,7 @@ def test_a_worker_loads_once_and_answers_many():
 
     def load():
         loaded.append(True)
-        return lambda job: Estimate.exact(sum(job.widths))
+        return lambda job: Estimate.exact(sum(job.genome))
 
     worker = Worker("profiler-0", load)
     answers = [worker.measure(JOB), worker.measure(JOB)]
@@ -28,7 +28,7 @@ def test_a_worker_loads_once_and_answers_many():
 
 def test_running_out_of_memory_is_an_answer_and_a_bug_is_not():
     def measure(job: Job) -> Estimate:
-        raise MemoryError("3 GiB") if job.widths == (8, 8) else KeyError("bug")
+        raise MemoryError("3 GiB") if job.genome == (8, 8) else KeyError("bug")
 
     worker = Worker("evaluator-0", lambda: measure)
     assert worker.measure(JOB).result == "out of memory: 3 GiB"

@@ -52,7 +52,12 @@ def test_an_unknown_key_in_a_nested_section_finds_that_section_s_keys():
         ({"search": 5}, r"x\.yaml: search: "),
         ({"workers": {"evaluators": 0}}, r"workers\.evaluators: should be auto or at least 1"),
         ({"workers": {"evaluators": "all"}}, r"workers\.evaluators: should be auto or at least 1"),
-        ({"pruning": {"criterion": "l9"}}, r"pruning\.criterion: should be 'l2'"),
+        (
+            {"pruning": {"criterion": "l9"}},
+            r"pruning\.criterion: should be l2, l1, .* list .* got 'l9'",
+        ),
+        ({"pruning": {"criterion": []}}, r"pruning\.criterion: should be .* got \[\]"),
+        ({"pruning": {"criterion": ["l1", "l1"]}}, "should be .* a list of different ones"),
         ({"objectives": ["error"]}, "at least one other objective"),
         ({"objectives": ["error", "error"]}, "each once"),
         ({"objectives": ["macs", "params"]}, "must hold error"),

@@ -39,7 +39,7 @@ class Workers:
         self.measured[job.number, job.quantity] += 1
         if job.number in self._failing and job.quantity == "error":
             return Answer(job.number, job.quantity, "out of memory", "fake", 0.0)
-        value = sum(job.widths) / 100 if job.quantity == "latency_ms" else 1 / sum(job.widths)
+        value = sum(job.genome) / 100 if job.quantity == "latency_ms" else 1 / sum(job.genome)
         return Answer(job.number, job.quantity, Estimate.exact(value), "fake", 0.0)
 
 
@@ -108,7 +108,7 @@ def test_a_larger_budget_goes_on_where_the_smaller_ended(new_journal):
 def test_a_space_that_is_exhausted_ends_the_run(new_journal):
     tiny = Space((LayerGroup("a", 4, 1, 1),))
     candidates, _ = drive(new_journal(), Workers(), budget=100, space=tiny)
-    assert sorted(candidate.widths for candidate, _ in candidates) == [(1,), (2,), (3,), (4,)]
+    assert sorted(candidate.genome for candidate, _ in candidates) == [(1,), (2,), (3,), (4,)]
 
 
 def test_a_failed_candidate_costs_nothing_but_itself(new_journal):
@@ -124,12 +124,12 @@ def test_a_dense_network_that_cannot_be_measured_ends_the_run(new_journal):
 
 def test_the_local_twin_of_the_workers_drives_a_run_too(new_journal):
     def load(payload: float):
-        return lambda job: Estimate.exact(payload * sum(job.widths))
+        return lambda job: Estimate.exact(payload * sum(job.genome))
 
     twin = LocalDispatcher({"evaluator": Crew(1, load, 0.01), "profiler": Crew(1, load, 2.0)})
     candidates, answers = drive(new_journal(), twin, budget=8)
     for candidate, _ in candidates:
-        total = sum(candidate.widths)
+        total = sum(candidate.genome)
         assert answers[candidate.number]["latency_ms"].result == Estimate.exact(2.0 * total)
 
 

@@ -57,7 +57,7 @@ def test_a_fact_can_be_changed_and_forgotten(journal):
 
 def test_a_journal_of_another_format_is_refused_with_what_to_do(journal):
     journal.note("format", 99)
-    with pytest.raises(JournalError, match="format 99, this version reads 1; resume with the"):
+    with pytest.raises(JournalError, match="format 99, this version reads 2; resume with the"):
         Journal.open(journal.path)
 
 
@@ -99,8 +99,8 @@ def test_a_journal_that_cannot_be_written_says_what_is_safe(journal):
 
 def test_the_archive_hash_is_that_of_the_canonical_json():
     text = (
-        '[{"number":0,"objectives":{"error":0.5,"macs":10.0},"widths":[16,32]},'
-        '{"number":1,"objectives":null,"widths":[8,32]}]'
+        '[{"genome":[16,32],"number":0,"objectives":{"error":0.5,"macs":10.0}},'
+        '{"genome":[8,32],"number":1,"objectives":null}]'
     )
     entries = [(DENSE, {"macs": 10.0, "error": 0.5}), (CLIMBED, None)]
     assert archive_hash(entries) == hashlib.sha256(text.encode()).hexdigest()

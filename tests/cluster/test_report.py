@@ -76,7 +76,7 @@ def network(number: int, rng: np.random.Generator) -> Member:
         },
         macs=int(556e6 * share),
         params=int(11.17e6 * square),
-        widths=tuple(
+        genome=tuple(
             max(1, round(float(width * keep))) for width, keep in zip(WIDTHS, kept, strict=True)
         ),
         origin=origin_of(number),
@@ -112,7 +112,7 @@ def without_latency() -> Results:
             "error": Estimate.exact(member.objectives["error"].value),
             "macs": Estimate.exact(member.macs),
         }
-        return dataclasses.replace(member, objectives=objectives, widths=member.widths * 6)
+        return dataclasses.replace(member, objectives=objectives, genome=member.genome * 6)
 
     return dataclasses.replace(
         run,

@@ -138,6 +138,24 @@ def test_another_seed_gives_another_archive(unbroken, tmp_path):
     assert [m.widths for m in found] != [m.widths for m in first]
 
 
+def test_a_list_of_criteria_is_searched_group_by_group(tmp_path):
+    arguments = ("--run", tmp_path / "run", "--evaluations", 24, "--set", "search.population=12")
+    run("search", EXAMPLE, *arguments, "--set", "pruning.criterion=[l2, taylor]")
+    found = json.loads(run("front", tmp_path / "run", "--json"))
+    groups, named = len(found["dense"]["widths"]), set()
+    for entry in found["front"]:
+        assert len(entry["widths"]) == len(entry["criteria"]) == groups
+        named |= set(entry["criteria"])
+    assert named == {"l2", "taylor"}
+    assert found["dense"]["criteria"] == ["l2"] * groups
+    exported = json.loads((tmp_path / "run" / "exports" / "knee" / "model.json").read_text())
+    assert exported["certificate"]["holds"]
+    assert set(exported["criteria"]) <= named
+    ranked = (tmp_path / "run" / "rankings.safetensors").read_bytes()
+    run("resume", tmp_path / "run")
+    assert (tmp_path / "run" / "rankings.safetensors").read_bytes() == ranked
+
+
 def test_nearly_all_genomes_are_distinct(unbroken):
     members = secateur.open_run(unbroken).results().members
     assert len({member.widths for member in members}) == EVALUATIONS

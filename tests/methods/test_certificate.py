@@ -61,7 +61,7 @@ def test_a_cut_that_computes_something_else_is_not_certified(tiny):
         def cut(self, widths):
             return super().cut((1, *widths[1:]))
 
-    liar = Liar(tiny.network, tiny.plan, criterion="l2")
+    liar = Liar.by("l2", tiny.network, tiny.plan)
     network = tiny.pruner.cut((3, 5))
     model = tiny.template.fill(state_of(network))
     certificate = certify(liar, (3, 5), network, model, tiny.images)
@@ -89,7 +89,7 @@ class Between(nn.Module):
 
 
 def pruner_of(network: nn.Module, **options) -> Pruner:
-    return Pruner(network, trace(network.eval(), IMAGES[:1], **options), criterion="l2")
+    return Pruner.by("l2", network, trace(network.eval(), IMAGES[:1], **options))
 
 
 def shuffle(images: Tensor) -> Tensor:

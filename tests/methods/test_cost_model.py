@@ -37,7 +37,7 @@ def cost_model(pruner: Pruner, memory: object, *, batch: int = 1) -> CostModel:
 )
 def test_a_cifar_resnet_has_the_published_number_of_macs(depth, millions):
     network = cifar_resnet(depth).eval()
-    pruner = Pruner(network, trace(network, torch.zeros(1, 3, 32, 32)), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, torch.zeros(1, 3, 32, 32)))
     cost = cost_model(pruner, NoActivations())
     dense = [group.width for group in pruner.plan.groups]
     assert cost(dense).macs == pytest.approx(millions * 1e6, abs=0.005e6)
@@ -100,7 +100,7 @@ class Small(nn.Module):
 @pytest.fixture(scope="module")
 def small() -> CostModel:
     network, image = Small().eval(), torch.rand(1, 1, 4, 4)
-    pruner = Pruner(network, trace(network, image), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, image))
     template = OnnxTemplate(export(network, image))
     return cost_model(
         pruner,

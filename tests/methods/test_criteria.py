@@ -1,10 +1,13 @@
+import typing
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from secateur.methods.criteria import CRITERIA, keep, rankings
+from secateur.cluster.config import CriterionName
+from secateur.methods.criteria import CRITERIA, FROM_WEIGHTS, keep, rankings
 from secateur.methods.plan import Plan, trace
 from secateur.methods.weights import State, state_of
 
@@ -50,14 +53,14 @@ EXPECTED = {
 @pytest.mark.parametrize("criterion", EXPECTED)
 def test_a_criterion_is_what_its_paper_says(gated, criterion):
     plan, state = gated
-    scores = CRITERIA[criterion](plan, 0, state)
+    scores = FROM_WEIGHTS[criterion](plan, 0, state)
     np.testing.assert_allclose(scores, EXPECTED[criterion](state), rtol=1e-6)
 
 
 def test_random_scores_are_the_same_every_time_and_differ_between_groups(tiny):
-    one, again = (CRITERIA["random"](tiny.plan, 0, {}) for _ in range(2))
+    one, again = (FROM_WEIGHTS["random"](tiny.plan, 0, {}) for _ in range(2))
     assert one.tolist() == again.tolist()
-    assert one[0] != CRITERIA["random"](tiny.plan, 1, {})[0]
+    assert one[0] != FROM_WEIGHTS["random"](tiny.plan, 1, {})[0]
 
 
 def test_bn_scale_needs_a_batchnorm():
@@ -66,7 +69,7 @@ def test_bn_scale_needs_a_batchnorm():
     ).eval()
     plan = trace(network, torch.zeros(1, 3, 4, 4))
     with pytest.raises(ValueError, match=r"bn_scale needs a BatchNorm .* in every group, 0 has no"):
-        rankings(plan, state_of(network), "bn_scale")
+        rankings(network, plan, ["bn_scale"])
 
 
 def test_a_unit_of_several_outputs_is_scored_as_a_whole():
@@ -76,22 +79,28 @@ def test_a_unit_of_several_outputs_is_scored_as_a_whole():
     ).eval()
     plan, state = trace(network, torch.zeros(1, 3, 4, 4)), state_of(network)
     both = torch.cat([state["0.weight"].reshape(2, -1), state["1.weight"].reshape(2, -1)], dim=1)
-    np.testing.assert_allclose(CRITERIA["l2"](plan, 0, state), both.norm(dim=1), rtol=1e-6)
+    np.testing.assert_allclose(FROM_WEIGHTS["l2"](plan, 0, state), both.norm(dim=1), rtol=1e-6)
 
 
 def test_a_ranking_goes_from_the_largest_norm_to_the_least(tiny):
-    for group, order in zip(
-        tiny.plan.groups, rankings(tiny.plan, tiny.pruner.state, "l2"), strict=True
-    ):
+    (ranking,) = rankings(tiny.network, tiny.plan, ["l2"])
+    for group, order in zip(tiny.plan.groups, ranking, strict=True):
         norms = tiny.network.get_submodule(group.name).weight.detach().flatten(1).norm(dim=1)
         assert sorted(order.tolist()) == list(range(group.width))
         assert torch.all(norms[order[:-1].copy()] >= norms[order[1:].copy()])
 
 
-def test_equal_channels_are_ranked_by_their_index(tiny):
-    state = {name: torch.ones_like(tensor) for name, tensor in tiny.pruner.state.items()}
-    for order in rankings(tiny.plan, state, "l2"):
-        assert order.tolist() == list(range(len(order)))
+def test_equal_channels_are_ranked_by_their_index():
+    network = nn.Sequential(
+        *(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    ).eval()
+    nn.init.ones_(network[0].weight)
+    ((order,),) = rankings(network, trace(network, torch.zeros(1, 3, 4, 4)), ["l2"])
+    assert order.tolist() == [0, 1, 2, 3]
+
+
+def test_every_criterion_has_its_name_in_the_configuration():
+    assert set(typing.get_args(CriterionName)) == set(CRITERIA)
 
 
 def test_the_most_important_channels_stay_in_their_old_order():

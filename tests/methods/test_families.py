@@ -54,7 +54,7 @@ def family(name: str) -> tuple[nn.Module, torch.Tensor]:
 @cache
 def pruner(name: str, scope: str) -> Pruner:
     network, images = family(name)
-    return Pruner(network, trace(network, images[:1], scope=scope), criterion="l2")
+    return Pruner.by("l2", network, trace(network, images[:1], scope=scope))
 
 
 @pytest.mark.parametrize("scope", ["inner", "coupled"])

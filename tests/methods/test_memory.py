@@ -39,7 +39,7 @@ SHAPE = (3, 6, 6)
 @pytest.fixture(scope="module")
 def wide() -> SimpleNamespace:
     network, image = Wide().eval(), torch.rand(1, *SHAPE)
-    pruner = Pruner(network, trace(network, image, ignore=("stem", "down")), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, image, ignore=("stem", "down")))
     assert [group.width for group in pruner.plan.groups] == [12, 40]
     template = OnnxTemplate(export(network, image))
     memory = MemoryModel(pruner.plan, shapes_of(pruner.state), template, shape=SHAPE)

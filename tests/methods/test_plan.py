@@ -101,8 +101,43 @@ def test_a_cifar_resnet_has_one_inner_group_a_block_and_its_residual_streams_sta
     assert set(skipped) == streams | {"linear"}
     assert skipped["linear"] == "they are the network's output"
     for name in streams:
-        assert skipped[name].startswith(("pad in layer", "add in layer"))
-    assert skipped["conv1"] == "pad in layer2.0 pads them to a number written in the code"
+        assert skipped[name].startswith("they are added to those of other layers")
+
+
+def test_padded_shortcuts_are_cut_in_scope_coupled():
+    plan = trace(cifar_resnet(8).eval(), torch.zeros(1, 3, 32, 32), scope="coupled")
+    stream = {
+        "conv1": 16,
+        "layer2.0.conv2": 8,
+        "layer2.0.conv2#2": 8,
+        "layer3.0.conv2": 16,
+        "layer3.0.conv2#2": 16,
+    }
+    inner = {"layer1.0.conv1": 16, "layer2.0.conv1": 32, "layer3.0.conv1": 64}
+    assert {group.name: group.width for group in plan.groups} == stream | inner
+    (before,) = (g for g in range(8) if plan.groups[g].name == "layer2.0.conv2")
+    assert ("layer2.0.padding.before", 1) in owned(plan, before)
+    assert dict(plan.skipped).keys() == {"linear"}
+
+
+def test_a_padding_that_is_written_in_the_code_holds_what_it_is_added_to():
+    def forward(net: nn.Module, images: Tensor) -> Tensor:
+        images = net.a(images)
+        padded = nn.functional.pad(images, (0, 0, 0, 0, 1, 1))
+        return net.head((padded + net.b(images)).mean(dim=(2, 3)))
+
+    plan = plan_of(
+        Net(
+            forward,
+            a=nn.Conv2d(3, 4, 3),
+            b=nn.Sequential(nn.Conv2d(4, 8, 1), nn.ReLU(), nn.Conv2d(8, 6, 1)),
+            head=nn.Linear(6, 2),
+        ),
+        scope="coupled",
+    )
+    assert names(plan) == ["b.0"]
+    skipped = dict(plan.skipped)
+    assert skipped["a"] == "pad in the network pads them to a number written in the code"
 
 
 def test_every_owned_dimension_has_one_owner(tiny):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from secateur.methods.accuracy import Normalisation
+from secateur.methods.criteria import rankings
 from secateur.methods.prunable import Prunable
 from secateur.methods.weights import state_of
 
@@ -22,7 +23,7 @@ def prunable(tiny) -> Prunable:
         arguments={"blocks": 1, "widths": [4, 8], "in_channels": 3, "classes": 5},
         state=state_of(tiny.network),
         plan=tiny.plan,
-        criterion="l2",
+        rankings=rankings(tiny.network, tiny.plan, ["l2"]),
         normalisation=Normalisation((0.5,) * 3, (0.5,) * 3),
         shape=tiny.shape,
     )

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from secateur.methods.criteria import rankings
 from secateur.methods.plan import trace
 from secateur.methods.surgery import Pruner, fit, mask_state, slice_state
 from secateur.methods.weights import state_of
@@ -59,6 +60,20 @@ def test_the_kept_channels_are_those_with_the_largest_norms(tiny):
         assert kept.tolist() == sorted(kept)
 
 
+def test_a_genome_chooses_what_ranks_each_group(tiny):
+    one, other = rankings(tiny.network, tiny.plan, ["l2", "random"])
+    pruner = Pruner(tiny.network, tiny.plan, (one, other))
+    by_norm, by_chance = (
+        [np.sort(order[:width]).tolist() for order, width in zip(ranking, (2, 5), strict=True)]
+        for ranking in (one, other)
+    )
+    assert by_norm[1] != by_chance[1]
+    assert [kept.tolist() for kept in pruner.kept((2, 5))] == by_norm
+    assert [kept.tolist() for kept in pruner.kept((2, 5, 0, 1))] == [by_norm[0], by_chance[1]]
+    assert pruner.is_dense((4, 8, 0, 0))
+    assert not pruner.is_dense((4, 7, 0, 0))
+
+
 def test_a_sliced_tensor_holds_the_kept_channels_of_the_dense_one(tiny):
     kept = tiny.pruner.kept((2, 8))[0]
     sliced = tiny.pruner.sliced_state((2, 8))
@@ -73,7 +88,7 @@ def test_a_tensor_that_two_groups_own_is_sliced_in_both_dimensions():
         *(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 6, 1), nn.ReLU(), nn.Conv2d(6, 5, 1)),
         *(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 2)),
     ).eval()
-    pruner = Pruner(network, trace(network, torch.zeros(1, 3, 4, 4)), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, torch.zeros(1, 3, 4, 4)))
     assert [group.width for group in pruner.plan.groups] == [4, 6, 5]
     assert pruner.sliced_state((2, 3, 5))["2.weight"].shape == (3, 2, 1, 1)
     images = torch.rand(3, 3, 4, 4)
@@ -91,7 +106,7 @@ def test_the_layers_own_account_of_their_widths_follows(tiny):
 
 def test_the_cut_network_can_be_trained_and_leaves_the_dense_one_alone(tiny):
     dense = copy.deepcopy(tiny.network)
-    pruner = Pruner(dense, tiny.plan, criterion="l2")
+    pruner = Pruner.by("l2", dense, tiny.plan)
     network = pruner.cut((2, 5)).train()
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
     network(tiny.images).square().sum().backward()
@@ -124,7 +139,7 @@ def test_a_grouped_convolution_beside_a_cut_keeps_its_account():
     ).eval()
     images = torch.rand(2, 3, 4, 4)
     plan = trace(network, images[:1], ignore=("3",))
-    pruner = Pruner(network, plan, criterion="l2")
+    pruner = Pruner.by("l2", network, plan)
     cut = pruner.cut((3,))
     assert (cut[3].in_channels, cut[3].out_channels, cut[3].groups) == (4, 8, 2)
     torch.testing.assert_close(outputs(pruner.masked((3,)), images), outputs(cut, images))
@@ -136,7 +151,7 @@ def test_a_grouped_convolution_loses_whole_groups():
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 2)),
     ).eval()
     images = torch.rand(2, 3, 4, 4)
-    pruner = Pruner(network, trace(network, images[:1]), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, images[:1]))
     cut = pruner.cut((2,))
     assert (cut[2].in_channels, cut[2].out_channels, cut[2].groups) == (4, 8, 2)
     assert cut[6].in_features == 8
@@ -210,7 +225,7 @@ class Loop(nn.Module):
 
 def test_a_shared_module_stays_shared_when_it_is_cut():
     network, images = Loop().eval(), torch.rand(2, 3, 6, 6)
-    pruner = Pruner(network, trace(network, images[:1]), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, images[:1]))
     cut = pruner.cut((2, 3))
     assert cut.again is cut.widen
     assert cut.widen.weight.shape[:2] == (3, 2)
@@ -242,7 +257,7 @@ def activated(activation: nn.Module) -> nn.Module:
 )
 def test_masked_and_sliced_agree_whatever_the_activation_makes_of_0(activation):
     network, images = activated(activation), torch.rand(2, 3, 5, 5)
-    pruner = Pruner(network, trace(network, images[:1]), criterion="l2")
+    pruner = Pruner.by("l2", network, trace(network, images[:1]))
     torch.testing.assert_close(
         outputs(pruner.masked((3, 4)), images), outputs(pruner.cut((3, 4)), images)
     )

@@ -61,7 +61,7 @@ EVERY = pytest.mark.parametrize("make", [hamp, nsga2, random_search])
 
 def objectives_of(candidate: Candidate) -> tuple[float, ...]:
     """Error falls with the widths, latency climbs in stairs, memory in proportion."""
-    widths = np.array(candidate.widths)
+    widths = np.array(candidate.genome)
     error = 0.1 + 0.5 * float(np.exp(-widths / 12).mean())
     return error, float(1 + (-(-widths // 8)).sum()), float(widths.sum())
 
@@ -160,9 +160,9 @@ def test_the_dense_network_comes_first_and_nothing_twice(make):
     candidates = asked(unbroken(make))
     assert candidates[0] == Candidate(0, SPACE.dense, "dense")
     assert [candidate.number for candidate in candidates] == list(range(len(candidates)))
-    assert len({candidate.widths for candidate in candidates}) == len(candidates) >= COUNT
+    assert len({candidate.genome for candidate in candidates}) == len(candidates) >= COUNT
     for candidate in candidates:
-        assert SPACE.at(SPACE.positions(candidate.widths)) == candidate.widths
+        assert SPACE.at(SPACE.positions(candidate.genome)) == candidate.genome
 
 
 @EVERY
@@ -171,14 +171,14 @@ def test_a_space_that_is_exhausted_was_asked_whole(make, space):
     for seed in range(3):
         search = Search(make(space, seed), window=WINDOW)
         candidates = asked(drive(search, 100))
-        assert len({c.widths for c in candidates}) == len(candidates) == space.size
+        assert len({c.genome for c in candidates}) == len(candidates) == space.size
         assert search.ask() is None
 
 
 @EVERY
 def test_a_space_with_nothing_but_the_dense_network_is_exhausted_at_once(make):
     search = Search(make(space_of((8, 8, 8)), 0), window=WINDOW)
-    assert [c.widths for c in asked(drive(search, 100))] == [(8,)]
+    assert [c.genome for c in asked(drive(search, 100))] == [(8,)]
 
 
 @EVERY
@@ -186,13 +186,13 @@ def test_a_group_with_a_single_choice_is_left_alone(make):
     space = space_of((16, 1, 1), (8, 8, 8), (16, 1, 1))
     candidates = asked(drive(Search(make(space, 0), window=WINDOW), 40))
     assert len(candidates) >= 40
-    assert {candidate.widths[1] for candidate in candidates} == {8}
+    assert {candidate.genome[1] for candidate in candidates} == {8}
 
 
 @EVERY
 def test_a_space_of_one_group_can_be_searched(make):
     candidates = asked(drive(Search(make(space_of((64, 1, 1)), 0), window=WINDOW), 30))
-    assert len({candidate.widths for candidate in candidates}) == len(candidates) >= 30
+    assert len({candidate.genome for candidate in candidates}) == len(candidates) >= 30
 
 
 def half(candidate: Candidate) -> Outcome:
@@ -223,7 +223,7 @@ def test_a_search_goes_on_whatever_comes_back(make, measure):
     search = Search(make(SPACE, 0), window=WINDOW)
     candidates = asked(drive(search, COUNT, measure=measure, rng=np.random.default_rng(1)))
     assert search.committed >= COUNT
-    assert len({candidate.widths for candidate in candidates}) == len(candidates)
+    assert len({candidate.genome for candidate in candidates}) == len(candidates)
 
 
 @EVERY

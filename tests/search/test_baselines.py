@@ -23,13 +23,13 @@ def run(algorithm: Algorithm, evaluations: int) -> list[Candidate]:
     asked: list[Candidate] = []
     while len(asked) < evaluations and (candidate := algorithm.breed(asked)) is not None:
         asked.append(candidate)
-        values = objectives_of(candidate.widths)
+        values = objectives_of(candidate.genome)
         algorithm.commit(Evaluation(candidate, tuple(map(Estimate.exact, values))))
     return asked
 
 
 def volume(candidates: list[Candidate]) -> float:
-    return hypervolume(np.array([objectives_of(candidate.widths) for candidate in candidates]))
+    return hypervolume(np.array([objectives_of(candidate.genome) for candidate in candidates]))
 
 
 def test_nsga2_finds_a_larger_hypervolume_than_random_search():
@@ -60,7 +60,7 @@ def test_nsga2_waits_for_its_whole_generation():
     assert len(asked) == 4
     for number, candidate in enumerate(asked):
         assert algorithm.breed(asked) is None, number
-        values = objectives_of(candidate.widths)
+        values = objectives_of(candidate.genome)
         algorithm.commit(Evaluation(candidate, tuple(map(Estimate.exact, values))))
     assert algorithm.breed(asked).number == 4
 
@@ -69,11 +69,11 @@ def test_nsga2_goes_on_where_its_parents_have_no_new_offspring():
     space = Space(tuple(LayerGroup(f"g{index}", 16, 4, 4) for index in range(3)))
     for seed in range(5):
         candidates = run(NSGA2(space, seed=seed, population=4), space.size)
-        assert len({candidate.widths for candidate in candidates}) == space.size
+        assert len({candidate.genome for candidate in candidates}) == space.size
 
 
 def test_random_search_draws_every_width_about_as_often():
-    drawn = np.array([c.widths for c in run(RandomSearch(SPACE, seed=0), 400)[1:]])
+    drawn = np.array([c.genome for c in run(RandomSearch(SPACE, seed=0), 400)[1:]])
     for width in SPACE.choices[0]:
         assert np.mean(drawn == width) == pytest.approx(1 / 16, abs=0.02)
 

@@ -24,11 +24,6 @@ def test_a_computed_number_has_an_interval_of_no_length():
     assert Estimate.exact(3) == Estimate(3.0, 3.0, 3.0)
 
 
-def test_a_group_without_channels_is_named():
-    with pytest.raises(ValueError, match=r"widths\[1\] must be at least 1, got 0"):
-        Candidate(0, (4, 0, 2), "initial")
-
-
 def test_candidates_are_numbered_from_0():
     with pytest.raises(ValueError, match="at least 0, got -1"):
         Candidate(-1, (4,), "initial")

@@ -38,7 +38,7 @@ def truth(genomes: Genomes) -> np.ndarray:
 
 
 def measure(candidate: Candidate) -> Evaluation:
-    values = truth(np.array([candidate.widths]))[0]
+    values = truth(np.array([candidate.genome]))[0]
     return Evaluation(candidate, tuple(map(Estimate.exact, values)))
 
 
@@ -98,7 +98,7 @@ def hamp(surrogates: Sequence[Surrogate] = KNOWN, *, seed: int = 0, **options) -
 
 
 def volume(candidates: Sequence[Candidate]) -> float:
-    points = truth(np.array([candidate.widths for candidate in candidates]))
+    points = truth(np.array([candidate.genome for candidate in candidates]))
     dense = truth(np.array([SPACE.dense]))[0]
     return hypervolume(points / np.array([1.0, *dense[1:]]))
 
@@ -141,9 +141,9 @@ def test_it_begins_with_the_dense_network_uniform_scalings_and_random_genomes():
     first = run(hamp(), 20)
     assert first[0] == Candidate(0, SPACE.dense, "dense")
     scalings = [SPACE.uniform(1 - tenth / 10) for tenth in range(1, 10)]
-    assert [candidate.widths for candidate in first[1:10]] == scalings
+    assert [candidate.genome for candidate in first[1:10]] == scalings
     assert {candidate.origin for candidate in first[1:]} == {"initial"}
-    assert len({candidate.widths for candidate in first}) == 20
+    assert len({candidate.genome for candidate in first}) == 20
 
 
 def test_local_search_and_variation_take_turns_by_their_share():

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ def spaces(draw: st.DrawFn) -> Space:
         width = draw(st.integers(1, 70))
         minimum, step = draw(st.integers(1, width)), draw(st.integers(1, 20))
         groups.append(LayerGroup(f"g{index}", width, minimum, step))
-    return Space(tuple(groups))
+    return Space(tuple(groups), criteria=draw(st.integers(1, 3)))
 
 
 def space_of(*groups: tuple[int, int, int]) -> Space:
@@ -53,7 +55,8 @@ def test_a_space_without_groups_is_refused():
 
 @given(spaces())
 def test_the_choices_ascend_from_the_minimum_to_the_dense_width(space):
-    for group, choices in zip(space.groups, space.choices, strict=True):
+    for group in space.groups:
+        choices = group.choices
         assert list(choices) == sorted(set(choices))
         assert choices[0] >= group.minimum
         assert choices[-1] == group.width
@@ -61,6 +64,20 @@ def test_the_choices_ascend_from_the_minimum_to_the_dense_width(space):
 
 def test_the_size_counts_every_genome():
     assert space_of((32, 8, 8), (30, 8, 8), (6, 2, 8)).size == 4 * 4 * 1
+
+
+def test_each_network_has_one_genome():
+    space = Space((LayerGroup("a", 16, 8, 8), LayerGroup("b", 8, 8, 8)), criteria=3)
+    every = {space.at(np.array(p)) for p in itertools.product(range(2), (0,), range(3), range(3))}
+    assert every == {(16, 8, 0, 0), *((8, 8, criterion, 0) for criterion in range(3))}
+    assert len(every) == space.size
+    assert space.dense == (16, 8, 0, 0)
+    assert space.uniform(0.5) == (8, 8, 0, 0)
+
+
+def test_a_space_without_a_criterion_is_refused():
+    with pytest.raises(ValueError, match="at least one criterion, got 0"):
+        Space((LayerGroup("a", 8, 8, 8),), criteria=0)
 
 
 def test_the_dense_genome_keeps_every_channel():
@@ -77,9 +94,9 @@ def test_repair_gives_the_nearest_choice(space, data):
     wanted = data.draw(
         st.lists(st.floats(-10, 100), min_size=len(space.groups), max_size=len(space.groups))
     )
-    for width, repaired, choices in zip(wanted, space.repair(wanted), space.choices, strict=True):
-        assert repaired in choices
-        assert abs(repaired - width) == min(abs(choice - width) for choice in choices)
+    for width, repaired, group in zip(wanted, space.repair(wanted), space.groups, strict=True):
+        assert repaired in group.choices
+        assert abs(repaired - width) == min(abs(choice - width) for choice in group.choices)
 
 
 def test_repair_wants_one_width_for_each_group():
@@ -120,7 +137,7 @@ def test_positions_beyond_an_end_are_moved_to_it():
 
 @given(spaces(), st.integers(0, 2**32))
 def test_many_positions_turn_into_the_same_genomes_as_one_at_a_time(space, seed):
-    positions = np.random.default_rng(seed).integers(-3, 12, size=(2, 3, len(space.groups)))
+    positions = np.random.default_rng(seed).integers(-3, 12, size=(2, 3, space.genes))
     expected = [[space.at(row) for row in rows] for rows in positions]
     assert space.genomes(positions).tolist() == [[list(row) for row in rows] for rows in expected]
     assert space.genomes(space.highest).tolist() == list(space.dense)

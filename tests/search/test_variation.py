@@ -17,6 +17,7 @@ SPACE = Space(
         LayerGroup("c", 64, 1, 1),
     )
 )
+MANY = Space(SPACE.groups, criteria=3)
 OPERATORS = {
     "crossover": lambda rng: crossover(SPACE, (32, 4, 8, 1, 50), (8, 30, 8, 1, 3), rng),
     "mutation": lambda rng: mutate(SPACE, (16, 12, 8, 1, 30), rng, eta=5.0, rate=1.0),
@@ -99,3 +100,20 @@ def test_mutation_takes_small_steps_more_often_than_large_ones():
     children = [mutate(SPACE, (16, 12, 8, 1, 32), rng, eta=20.0, rate=1.0) for _ in range(300)]
     steps = [abs(child[4] - 32) for child in children]
     assert np.mean(np.array(steps) <= 4) > 0.5
+
+
+def test_a_criterion_comes_from_either_parent():
+    rng = np.random.default_rng(0)
+    mother, father = (8, 4, 8, 1, 1, 0, 1, 0, 0, 2), (16, 8, 8, 1, 9, 2, 1, 0, 0, 1)
+    children = [crossover(MANY, mother, father, rng) for _ in range(60)]
+    assert {child[5] for child in children if child[0] < 32} == {0, 2}
+    assert {child[6] for child in children if child[1] < 30} == {1}
+    assert {child[8] for child in children} == {0}  # it keeps all its channels
+
+
+def test_mutation_draws_criteria_at_its_rate():
+    rng = np.random.default_rng(0)
+    genome = (8, 4, 8, 1, 1, 0, 0, 0, 0, 0)
+    assert mutate(MANY, genome, rng, eta=5.0, rate=0.0) == genome
+    drawn = [mutate(MANY, genome, rng, eta=100.0, rate=1.0)[9] for _ in range(300)]
+    assert all(70 < drawn.count(number) < 130 for number in range(3))

@@ -75,3 +75,17 @@ def test_equal_genomes_with_different_errors_are_averaged():
     values = np.repeat(error_of(MEASURED[:10]), 2) + np.tile([-0.01, 0.01], 10)
     mean, _ = error_model(DENSE)(genomes, values)(MEASURED[:10])
     np.testing.assert_allclose(mean, error_of(MEASURED[:10]), atol=0.02)
+
+
+def test_a_criterion_that_hurts_is_learned():
+    rng = np.random.default_rng(3)
+
+    def measured(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        widths, chosen = genomes_of(count, seed), rng.integers(3, size=(count, len(DENSE)))
+        lost = (1 - widths / np.array(DENSE)) * (1 + (chosen == 2))
+        return np.concatenate([widths, chosen], axis=1), 0.08 + 0.1 * (lost**2).sum(axis=1)
+
+    (genomes, errors), (others, truth) = measured(120, 4), measured(60, 5)
+    knowing, _ = error_model(DENSE, criteria=3)(genomes, errors)(others)
+    blind, _ = error_model(DENSE)(genomes, errors)(others)
+    assert kendalltau(knowing, truth).statistic > kendalltau(blind, truth).statistic + 0.2

@@ -57,3 +57,11 @@ def test_the_features_are_widths_vectors_filled_and_their_sums():
 def test_groups_of_the_same_dense_width_are_summed():
     features = staircase_features(np.array([[4, 9, 20]]), np.array([16, 16, 32]))
     np.testing.assert_allclose(features[0, 9:15], [13, 20, 3, 3, 2, 2])
+
+
+def test_genes_behind_the_widths_are_no_features():
+    dense = np.array([16, 32])
+    assert np.array_equal(
+        staircase_features(np.array([[8, 20, 1, 0]]), dense),
+        staircase_features(np.array([[8, 20]]), dense),
+    )
