@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from .accuracy import Normalisation, predictions
 from .datasets import Images, load_dataset
@@ -29,7 +30,7 @@ def evaluate(directory: Path, *, data: str, root: Path | None, split: str) -> di
     )
     inputs = normalisation(images)
     by_torch = predictions(load(directory), inputs, batch=BATCH).numpy()
-    model = session((directory / ONNX).read_bytes(), 1)
+    model = session((directory / ONNX).read_bytes(), torch.get_num_threads())
     contiguous = np.ascontiguousarray(inputs.numpy())
     by_onnx = np.concatenate(
         [

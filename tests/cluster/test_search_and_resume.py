@@ -40,6 +40,18 @@ def run(*arguments: object, code: int = 0) -> str:
     return done.stdout
 
 
+def trained_as(directory: Path) -> tuple[str, str]:
+    """Options that give a search another run's dense network, which saves training it anew."""
+    return "--set", f"network.weights={directory / 'dense.safetensors'}"
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What a command prints that needs no process of its own."""
+    capsys.readouterr()
+    assert main(list(map(str, arguments))) == 0
+    return capsys.readouterr().out
+
+
 def status(directory: Path) -> dict:
     return json.loads(run("status", directory, "--json"))
 
@@ -80,7 +92,8 @@ def test_a_run_is_not_overwritten(unbroken):
 
 @pytest.mark.parametrize("evaluators", [2, 4])
 def test_the_number_of_evaluators_does_not_change_the_archive(unbroken, tmp_path, evaluators):
-    run("search", EXAMPLE, "--run", tmp_path / "run", "--evaluators", evaluators)
+    arguments = ("--run", tmp_path / "run", "--evaluators", evaluators)
+    run("search", EXAMPLE, *arguments, *trained_as(unbroken))
     assert status(tmp_path / "run")["archive_hash"] == status(unbroken)["archive_hash"]
 
 
@@ -132,15 +145,16 @@ def test_a_user_s_own_network_and_data_are_found_by_import_path(tmp_path):
 
 def test_another_seed_gives_another_archive(unbroken, tmp_path):
     arguments = ("--run", tmp_path / "run", "--seed", 1, "--evaluations", 12)
-    run("search", EXAMPLE, *arguments)
+    run("search", EXAMPLE, *arguments, *trained_as(unbroken))
     found = secateur.open_run(tmp_path / "run").results().members
     first = secateur.open_run(unbroken).results().members[:12]
     assert [m.widths for m in found] != [m.widths for m in first]
 
 
-def test_a_list_of_criteria_is_searched_group_by_group(tmp_path):
+def test_a_list_of_criteria_is_searched_group_by_group(unbroken, tmp_path):
     arguments = ("--run", tmp_path / "run", "--evaluations", 24, "--set", "search.population=12")
-    run("search", EXAMPLE, *arguments, "--set", "pruning.criterion=[l2, taylor]")
+    criteria = ("--set", "pruning.criterion=[l2, taylor]")
+    run("search", EXAMPLE, *arguments, *criteria, *trained_as(unbroken))
     found = json.loads(run("front", tmp_path / "run", "--json"))
     groups, named = len(found["dense"]["widths"]), set()
     for entry in found["front"]:
@@ -176,14 +190,13 @@ def test_the_front_is_the_set_of_non_dominated_networks(unbroken):
 
 
 @pytest.mark.parametrize("pick", ["fastest", "knee", "most-accurate"])
-def test_a_handed_out_network_is_what_was_measured(unbroken, pick):
+def test_a_handed_out_network_is_what_was_measured(unbroken, pick, capsys):
     directory = unbroken / "exports" / pick
     card = json.loads((directory / "model.json").read_text())
     assert card["certificate"]["holds"]
     for split, recorded in (("search", card["objectives"]["error"]), ("final", None)):
-        found = json.loads(
-            run("evaluate", directory, "--data", "digits", "--split", split, "--json")
-        )
+        asked = ("evaluate", directory, "--data", "digits", "--split", split, "--json")
+        found = json.loads(printed(capsys, *asked))
         expected = (recorded or card["final_error"])["value"]
         assert 1 - found["accuracy_torch"] == pytest.approx(expected, abs=1e-12)
         assert 1 - found["accuracy_onnx"] == pytest.approx(expected, abs=1e-12)
@@ -196,9 +209,9 @@ def test_a_handed_out_network_is_what_was_measured(unbroken, pick):
     assert np.abs(by_torch - by_onnx).max() <= 1e-4 * max(1, np.abs(by_torch).max())
 
 
-def test_any_network_of_the_run_can_be_exported(unbroken, tmp_path):
+def test_any_network_of_the_run_can_be_exported(unbroken, tmp_path, capsys):
     member = secateur.open_run(unbroken).results().members[7]
-    run("export", unbroken, "--pick", 7, "--to", tmp_path / "seven")
+    printed(capsys, "export", unbroken, "--pick", 7, "--to", tmp_path / "seven")
     network = secateur.load(tmp_path / "seven")
     assert sum(p.numel() for p in network.parameters()) == member.params
     card = json.loads((tmp_path / "seven" / "model.json").read_text())
