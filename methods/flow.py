@@ -92,6 +92,7 @@ class Flow:
         }
         self._labels: dict[Node, Labels] = {}
         for node in program.graph.nodes:
+            _require_known_shape(node)
             self._labels[node] = self._follow(node)
 
     @property
@@ -341,6 +342,16 @@ def _run(node: Node, labels: Tensor) -> Any:
 
 def _shape(node: Node) -> tuple[int, ...]:
     return tuple(node.meta["val"].shape)
+
+
+def _require_known_shape(node: Node) -> None:
+    value = node.meta.get("val")
+    for part in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(part, Tensor) and not all(type(size) is int for size in part.shape):
+            raise ValueError(
+                f"{_where(node)} makes a shape that depends on the images: channels cannot be "
+                "followed through it; rewrite it with shapes that follow from the input's"
+            )
 
 
 def _fixed_like(node: Node) -> Labels:

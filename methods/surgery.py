@@ -22,9 +22,8 @@ def slice_state(state: State, plan: Plan, kept: Kept) -> State:
     for (tensor, dim), owner in plan.owners.items():
         if id(owner) not in selections:  # many dimensions share an owner
             entries = stays[owner]
-            selections[id(owner)] = (
-                None if entries.all() else torch.from_numpy(np.flatnonzero(entries))
-            )
+            indices = np.flatnonzero(entries).astype(np.int32)  # half the width: read faster
+            selections[id(owner)] = None if entries.all() else torch.from_numpy(indices)
         index = selections[id(owner)]
         if index is not None:
             sliced[tensor] = sliced[tensor].index_select(dim, index)
@@ -109,17 +108,17 @@ def _twin(
 
 def _resize(module: nn.Module) -> None:
     """Make a layer's own account of its widths agree with its weights."""
-    weight = getattr(module, "weight", None)
-    if not isinstance(weight, Tensor):
+    weight, own = module._parameters.get("weight"), module.__dict__
+    if weight is None:
         return
     if isinstance(module, nn.Conv2d):
         if module.groups > 1:  # a grouped convolution loses whole groups
-            module.groups = weight.shape[0] * module.groups // module.out_channels
-        module.out_channels, module.in_channels = weight.shape[0], weight.shape[1] * module.groups
+            own["groups"] = weight.shape[0] * module.groups // module.out_channels
+        own["out_channels"], own["in_channels"] = weight.shape[0], weight.shape[1] * own["groups"]
     elif isinstance(module, nn.Linear):
-        module.out_features, module.in_features = weight.shape
+        own["out_features"], own["in_features"] = weight.shape
     elif isinstance(module, nn.modules.batchnorm._BatchNorm):
-        module.num_features = weight.shape[0]
+        own["num_features"] = weight.shape[0]
 
 
 class Pruner:

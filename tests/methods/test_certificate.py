@@ -142,6 +142,21 @@ def test_an_ordinary_network_passes(tiny):
     verify_plan(pruner_of(Between(lambda images: images)), IMAGES)
 
 
+def test_shapes_that_follow_the_input_are_cut_at_any_size():
+    def between(images: Tensor) -> Tensor:
+        batch, channels, height, width = images.shape
+        grown = nn.functional.interpolate(images, size=(height * 2, width * 2))
+        return grown.view(batch, channels, height * width * 4).view(batch, channels, -1, width)
+
+    network = Between(between)
+    verify_plan(pruner_of(network), IMAGES)
+    pruner = pruner_of(network)
+    other = torch.rand(3, 3, 12, 10)
+    with torch.inference_mode():
+        masked, sliced = (form((3, 2))(other) for form in (pruner.masked, pruner.cut))
+    torch.testing.assert_close(masked, sliced)
+
+
 def test_a_group_of_one_channel_passes():
     network = nn.Sequential(
         *(nn.Conv2d(3, 1, 1), nn.ReLU(), nn.Conv2d(1, 4, 1), nn.ReLU()),

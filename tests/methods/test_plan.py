@@ -330,6 +330,15 @@ def test_a_forward_that_decides_by_the_images_is_refused():
         plan_of(Net(forward, a=nn.Conv2d(3, 4, 3)))
 
 
+def test_a_shape_that_depends_on_the_images_is_refused_with_the_operator():
+    def forward(net: nn.Module, images: Tensor) -> Tensor:
+        features = net.a(images)
+        return features.flatten()[features.flatten().nonzero().squeeze(1)[:4]]
+
+    with pytest.raises(ValueError, match=r"^nonzero in the network makes a shape that depends"):
+        plan_of(Net(forward, a=nn.Conv2d(3, 4, 3)))
+
+
 def test_weights_that_are_not_finite_are_refused_by_name():
     network = resnet()
     network.get_submodule("layer1.0.conv1").weight.data[0, 0, 0, 0] = torch.nan
