@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..methods.accuracy import recalibrate
-from ..methods.certificate import certify, verify_graph, verify_plan
+from ..methods.certificate import verify_graph, verify_plan
 from ..methods.cost_model import CostModel
 from ..methods.criteria import rankings
 from ..methods.datasets import Dataset, load_dataset
@@ -20,8 +20,8 @@ from ..methods.photographs import photographs
 from ..methods.plan import Plan, Scope, trace
 from ..methods.surgery import Pruner
 from ..methods.taylor import Calibration
-from ..methods.weights import shapes_of, state_of
-from .coordinator import RunFailed
+from ..methods.weights import shapes_of
+from .export import certified_graph
 
 RECALIBRATION_IMAGES, CERTIFIED_IMAGES = 1000, 16
 
@@ -71,11 +71,8 @@ def cut(
     inputs = _images(model, root, dataset if recalibration == model.data else None)
     plan = _traced(model, inputs, scope)
     chosen = _widths(plan, keep, widths)
-    calibration = None
-    if dataset:
-        images = dataset.train[:RECALIBRATION_IMAGES]
-        calibration = Calibration(model.normalisation(images), torch.from_numpy(images.labels))
-    elif criterion == "taylor":
+    calibration = _calibration(model, dataset) if dataset else None
+    if criterion == "taylor" and not calibration:
         raise ValueError("--criterion taylor needs labelled images: name data by --recalibrate")
     pruner = Pruner(model.network, plan, rankings(model.network, plan, [criterion], calibration))
     verify_plan(pruner, inputs[:2])
@@ -84,10 +81,7 @@ def cut(
     network = pruner.cut(chosen)
     if calibration:
         network = recalibrate(network, calibration.inputs)
-    onnx = template.fill(state_of(network))
-    certificate = certify(pruner, chosen, network, onnx, inputs)
-    if not certificate.holds:
-        raise RunFailed(f"{model.name} is not exported: {certificate}")
+    onnx, certificate = certified_graph(model.name, pruner, chosen, network, template, inputs)
     shapes = shapes_of(pruner.state)
     cost = CostModel(
         plan,
@@ -113,6 +107,16 @@ def cut(
     }
     save(directory, network, onnx, card)
     return card
+
+
+def _calibration(model: Model, dataset: Dataset) -> Calibration:
+    if dataset.shape != model.shape:
+        raise ValueError(
+            f"--recalibrate {dataset.name} has images of shape {dataset.shape}, {model.name} takes "
+            f"{model.shape}: name data like those it was trained on"
+        )
+    images = dataset.train[:RECALIBRATION_IMAGES]
+    return Calibration(model.normalisation(images), torch.from_numpy(images.labels))
 
 
 def _images(model: Model, root: Path | None, dataset: Dataset | None) -> torch.Tensor:

@@ -4,9 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from ..methods.accuracy import AccuracyMeter
-from ..methods.certificate import certify
+from ..methods.certificate import Certificate, certify
 from ..methods.exported import save
+from ..methods.onnx_graph import OnnxTemplate
+from ..methods.surgery import Pruner
 from ..methods.weights import state_of
 from .coordinator import RunFailed
 from .results import Member, Results
@@ -28,6 +32,22 @@ def pick(results: Results, name: str) -> Member:
     )
 
 
+def certified_graph(
+    name: str,
+    pruner: Pruner,
+    genome: tuple[int, ...],
+    network: nn.Module,
+    template: OnnxTemplate,
+    inputs: Tensor,
+) -> tuple[bytes, Certificate]:
+    """Return the ONNX graph of a cut network with its certificate, or refuse to hand it out."""
+    model = template.fill(state_of(network))
+    certificate = certify(pruner, genome, network, model, inputs)
+    if not certificate.holds:
+        raise RunFailed(f"{name} is not exported: {certificate}")
+    return model, certificate
+
+
 def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict[str, Any]:
     """Cut and recalibrate the network anew, certify it, and write it; return its card."""
     config, prunable, dataset = workpiece.config, workpiece.prunable, workpiece.dataset
@@ -38,11 +58,10 @@ def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict
         splits={},
     )
     network = meter.network(member.genome)
-    model = workpiece.template.fill(state_of(network))
     inputs = prunable.normalisation(dataset.search[:CERTIFIED_IMAGES])
-    certificate = certify(workpiece.pruner, member.genome, network, model, inputs)
-    if not certificate.holds:
-        raise RunFailed(f"network {member.id} is not exported: {certificate}")
+    model, certificate = certified_graph(
+        f"network {member.id}", workpiece.pruner, member.genome, network, workpiece.template, inputs
+    )
     card = {
         "run": config.name,
         **member.as_json(),

@@ -36,7 +36,6 @@ class PlannedGroup:
     name: str
     width: int
     unit: int
-    coupled: bool
     filters: tuple[str, ...]
     layers: tuple[str, ...]
 
@@ -205,7 +204,7 @@ def _groups(
             continue
         channel[numbers] = np.arange(count, count + len(numbers))
         count += len(numbers)
-        group = _planned(flow, dict(places), len(numbers), bool(classes.coupled[numbers[0]]))
+        group = _planned(flow, dict(places), len(numbers))
         same = sum(group.filters[0] == other.filters[0] for other in groups)
         groups.append(replace(group, name=f"{group.name}#{same + 1}") if same else group)
     interned: dict[bytes, Ids] = {}
@@ -217,16 +216,13 @@ def _groups(
     return tuple(groups), owners
 
 
-def _planned(
-    flow: Flow, places: dict[tuple[str, int], int], width: int, coupled: bool
-) -> PlannedGroup:
+def _planned(flow: Flow, places: dict[tuple[str, int], int], width: int) -> PlannedGroup:
     filters = [key for key in flow.made if key in places]
     layers = dict.fromkeys(tensor.rpartition(".")[0] for tensor, _ in places)
     return PlannedGroup(
         name=filters[0][0].removesuffix(".weight"),
         width=width,
         unit=places[filters[0]],
-        coupled=coupled,
         filters=tuple(tensor for tensor, _ in filters),
         layers=tuple(layers),
     )

@@ -65,6 +65,10 @@ def test_inspect_tells_every_group_and_why_a_layer_stays(capsys):
         (["--widths", "1,many"], "--widths expects whole numbers and commas, got '1,many'"),
         (["--keep", "0.5", "--criterion", "l3"], "'l3' is not one of 'l2', 'l1', 'fpgm'"),
         (["--keep", "0.5", "--criterion", "bn_scale"], "needs a BatchNorm with a scale"),
+        (
+            ["--keep", "0.5", "--recalibrate", "digits"],
+            "digits has images of shape (1, 8, 8)",
+        ),
         (["--keep", "0.5", "--criterion", "taylor"], "needs labelled images: name data by --recal"),
         (["--keep", "0.5", "--input", "3,64"], "--input expects channels,height,width"),
         (["--keep", "0.5", "--input", "1,64,64"], "does not take images of shape (1, 64, 64)"),
