@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -42,6 +43,12 @@ def test_a_cifar_resnet_has_the_published_number_of_macs(depth, millions):
     dense = [group.width for group in pruner.plan.groups]
     assert cost(dense).macs == pytest.approx(millions * 1e6, abs=0.005e6)
     assert cost(dense).params == sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_torchvisions_resnet50_has_the_published_number_of_macs():
+    network = torchvision.models.resnet50(weights=None).eval()
+    plan = trace(network, torch.zeros(1, 3, 224, 224))
+    assert plan.macs(plan.widths) == pytest.approx(4089e6, abs=0.5e6)
 
 
 def macs_of(network: nn.Module, images: Tensor) -> int:
