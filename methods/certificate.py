@@ -86,22 +86,34 @@ def verify_plan(pruner: Pruner, inputs: Tensor) -> None:
 
 def verify_graph(pruner: Pruner, template: OnnxTemplate, inputs: Tensor) -> None:
     """Cut every group once and refuse a network whose ONNX graph does not follow."""
-    halves = tuple(max(1, width // 2) for width in pruner.plan.widths)
+    name, dense = type(pruner.network).__name__, pruner.plan.widths
+    if not (error := _graph_error(pruner, template, dense, inputs)) <= TOLERANCE:
+        raise ValueError(
+            f"the ONNX graph of {name} differs from PyTorch by {error:.1e} before anything is cut "
+            f"(allowed {TOLERANCE:.0e}): the export is wrong, or the weights magnify rounding"
+        )
+    halves = tuple(max(1, width // 2) for width in dense)
+    if not (error := _graph_error(pruner, template, halves, inputs)) <= TOLERANCE:
+        raise ValueError(
+            f"the ONNX graph of {name} cannot be cut exactly: it differs from PyTorch by "
+            f"{error:.1e} (allowed {TOLERANCE:.0e})"
+        )
+
+
+def _graph_error(
+    pruner: Pruner, template: OnnxTemplate, widths: tuple[int, ...], inputs: Tensor
+) -> float:
     with torch.inference_mode():
-        expected = pruner.cut(halves, shared=True)(inputs)
+        expected = pruner.cut(widths, shared=True)(inputs)
     try:
-        opened = session(template.fill(pruner.sliced_state(halves)), 1)
+        opened = session(template.fill(pruner.sliced_state(widths)), 1)
         (logits,) = opened.run(None, {INPUT: np.ascontiguousarray(inputs.numpy())})
     except Exception as error:  # ONNX Runtime has no exception class of its own to name
         raise ValueError(
             f"the ONNX graph of {type(pruner.network).__name__} cannot be cut: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    if (difference := _difference(expected, torch.from_numpy(logits))) > TOLERANCE:
-        raise ValueError(
-            f"the ONNX graph of {type(pruner.network).__name__} cannot be cut exactly: it differs "
-            f"from PyTorch by {difference:.1e} (allowed {TOLERANCE:.0e})"
-        )
+    return _difference(expected, torch.from_numpy(logits))
 
 
 def _cut_error(pruner: Pruner, widths: tuple[int, ...], inputs: Tensor) -> float:

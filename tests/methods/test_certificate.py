@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from secateur.methods.certificate import TOLERANCE, Certificate, certify, verify_plan
+from secateur.methods.certificate import (
+    TOLERANCE,
+    Certificate,
+    certify,
+    verify_graph,
+    verify_plan,
+)
+from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.plan import trace
 from secateur.methods.surgery import Pruner
 from secateur.methods.weights import state_of
@@ -175,3 +182,27 @@ def test_groups_that_only_together_are_cut_wrongly_are_refused():
 
     with pytest.raises(ValueError, match="not independent of each other"):
         verify_plan(pruner_of(Conspiracy(lambda images: images)), IMAGES)
+
+
+def test_a_graph_that_follows_the_cut_passes(tiny):
+    verify_graph(tiny.pruner, tiny.template, tiny.images)
+
+
+def test_a_graph_of_another_network_is_refused_before_a_cut():
+    other = OnnxTemplate(export(Between(lambda images: 2 * images).eval(), IMAGES[:1]))
+    with pytest.raises(ValueError, match=r"graph of Between differs .* before anything is cut"):
+        verify_graph(pruner_of(Between(lambda images: images)), other, IMAGES)
+
+
+def test_a_graph_that_does_not_follow_a_cut_is_refused():
+    pruner = pruner_of(Between(WRONG["counts them"]))
+    graph = OnnxTemplate(export(pruner.network, IMAGES[:1]))
+    with pytest.raises(ValueError, match=r"graph of Between cannot be cut exactly: it differs"):
+        verify_graph(pruner, graph, IMAGES)
+
+
+def test_a_graph_that_computes_no_numbers_is_refused():
+    pruner = pruner_of(Between(lambda images: images - images.sum() * torch.inf))
+    graph = OnnxTemplate(export(pruner.network, IMAGES[:1]))
+    with pytest.raises(ValueError, match="differs from PyTorch by nan before anything is cut"):
+        verify_graph(pruner, graph, IMAGES)
