@@ -93,7 +93,11 @@ class Hamp(_Section):
 
 
 class Search(_Section):
-    """The algorithm and its budget; a network with an error above `worst_error` is of no use."""
+    """The algorithm and its budget; a network with an error above `worst_error` is of no use.
+
+    `final` tells which networks are measured on the final split at the end, beside the dense one:
+    the whole front, or only those that are handed out.
+    """
 
     algorithm: Literal["hamp", "nsga2", "random"] = "hamp"
     evaluations: Annotated[int, Field(ge=1)] = 200
@@ -101,6 +105,7 @@ class Search(_Section):
     window: Annotated[int, Field(ge=1)] = 6
     seed: Annotated[int, Field(ge=0)] = 0
     worst_error: Annotated[float, Field(gt=0)] = 0.5
+    final: Literal["front", "picks"] = "front"
     hamp: Hamp = Hamp()
 
 

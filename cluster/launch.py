@@ -102,9 +102,11 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
 
 
 def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:
-    """Measure the front, and the dense network beside it, on the images not used so far."""
+    """Measure the front or its picks, and the dense network, on the images not used so far."""
     results, known = run.results(), run.journal.answers()
-    members = {member.id: member for member in (results.dense, *results.front)}
+    handed_out = set(results.picks.values())
+    asked = [m for m in results.front if run.config.search.final == "front" or m.id in handed_out]
+    members = {member.id: member for member in (results.dense, *asked)}
     missing = [m for m in members.values() if "final_error" not in known[m.id]]
     for member in missing:
         dispatcher.submit(Job(member.id, member.genome, "final_error"))
