@@ -74,7 +74,7 @@ def search(
     overrides |= {key: value for key, value in given.items() if value is not None}
     checked = read_config(config, overrides)
     console = Console(stderr=True)
-    with watching(console, checked.objectives) as watcher:
+    with watching(console, checked.quantities) as watcher:
         finished = launch(checked, run, watcher=watcher)
     _print_front(finished)
     _print_files(finished)
@@ -91,7 +91,7 @@ def resume(run: Path) -> None:
     if opened.state == "complete":
         click.echo(f"{run} is complete: nothing to resume")
         return
-    with watching(Console(stderr=True), opened.config.objectives) as watcher:
+    with watching(Console(stderr=True), opened.config.quantities) as watcher:
         opened.resume(watcher=watcher)
     _print_front(opened)
     _print_files(opened)
@@ -344,6 +344,12 @@ def _print_front(run: Any) -> None:
         cells += [quantity.text(getattr(member, quantity.name)) for quantity in counted]
         table.add_row(*cells, picks.get(member.id, member.origin))
     _console().print(table)
+    if results.constraints:
+        kept = len(results.members) - results.infeasible
+        click.echo(
+            f"{', '.join(results.constraints)}: kept by {kept} of {len(results.members)} networks"
+            + ("" if kept else "; shown is the one that comes nearest")
+        )
 
 
 def _print_files(run: Any) -> None:

@@ -1,6 +1,7 @@
 """Configuration: what a run does, checked before anything starts."""
 
 import difflib
+import importlib.util
 import types
 import typing
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..search.constraint import Constraint, quantities
 
 ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
 CriterionName = Literal["l2", "l1", "fpgm", "bn_scale", "taylor", "random"]
@@ -86,8 +89,13 @@ class Latency(_Section):
 
 
 class Hamp(_Section):
-    """HAMP's own settings."""
+    """HAMP's own settings.
 
+    `selection` is what survives by: `portfolio` (investments), `operators` (a portfolio of
+    selection operators) or `nsga2`.
+    """
+
+    selection: Literal["portfolio", "operators", "nsga2"] = "portfolio"
     local_search: Annotated[float, Field(ge=0, le=1)] = 0.75
     trust: Annotated[float, Field(ge=-1, le=1)] = 0.3
 
@@ -95,12 +103,16 @@ class Hamp(_Section):
 class Search(_Section):
     """The algorithm and its budget; a network with an error above `worst_error` is of no use.
 
+    The search ends after so many evaluations or hours, or when the hypervolume has stood still for
+    `patience` evaluations.
     `final` tells which networks are measured on the final split at the end, beside the dense one:
     the whole front, or only those that are handed out.
     """
 
-    algorithm: Literal["hamp", "nsga2", "random"] = "hamp"
+    algorithm: Literal["hamp", "nsga2", "optuna-nsga2", "netadapt", "uniform", "random"] = "hamp"
     evaluations: Annotated[int, Field(ge=1)] = 200
+    hours: Annotated[float, Field(gt=0)] | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
     population: Annotated[int, Field(ge=2)] = 20
     window: Annotated[int, Field(ge=1)] = 6
     seed: Annotated[int, Field(ge=0)] = 0
@@ -132,6 +144,7 @@ class Config(_Section):
     data: Data = Data()
     pruning: Pruning = Pruning()
     objectives: list[ObjectiveName] = ["error", "latency_ms", "memory_bytes"]
+    constraints: list[str] = []
     latency: Latency = Latency()
     search: Search = Search()
     workers: Workers = Workers()
@@ -142,6 +155,34 @@ class Config(_Section):
         if "error" not in names or len(names) < 2 or len(set(names)) != len(names):
             raise ValueError("must hold error and at least one other objective, each once")
         return ["error", *(name for name in names if name != "error")]
+
+    @field_validator("constraints")
+    @classmethod
+    def _constraints_speak_of_quantities(cls, texts: list[str]) -> list[str]:
+        known = typing.get_args(ObjectiveName)
+        for text in texts:
+            if Constraint.parse(text).quantity not in known:
+                raise ValueError(f"{text!r} must bound one of {', '.join(known)}")
+        return texts
+
+    @property
+    def bounds(self) -> tuple[Constraint, ...]:
+        """The constraints."""
+        return tuple(map(Constraint.parse, self.constraints))
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What is measured or counted of every network: objectives, and what is only bounded."""
+        return quantities(self.objectives, self.bounds)
+
+    @model_validator(mode="after")
+    def _algorithm_can_do_it(self) -> "Config":
+        algorithm = self.search.algorithm
+        if self.constraints and algorithm not in ("hamp", "nsga2"):
+            raise ValueError(f"constraints are kept by hamp and nsga2, not by {algorithm}")
+        if algorithm == "optuna-nsga2" and importlib.util.find_spec("optuna") is None:
+            raise ValueError("search.algorithm: optuna-nsga2 needs Optuna: pip install optuna")
+        return self
 
     @model_validator(mode="after")
     def _name_is_a_folder(self) -> "Config":

@@ -33,30 +33,36 @@ class Coordinator:
         journal: Journal,
         dispatcher: Dispatcher,
         *,
-        objectives: Sequence[str],
+        quantities: Sequence[str],
         cost: Callable[[Sequence[int]], Cost],
         budget: int,
+        expired: Callable[[], bool] = lambda: False,
         watch: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._search = search
         self._journal = journal
         self._dispatcher = dispatcher
-        self._objectives = tuple(objectives)
-        self._measured: list[Quantity] = [q for q in ROLES if q in objectives]
+        self._quantities = tuple(quantities)
+        self._measured: list[Quantity] = [q for q in ROLES if q in quantities]
         self._cost = cost
         self._budget = budget
+        self._expired = expired
         self._watch = watch
         self._asked: dict[int, tuple[Candidate, Cost]] = {}
         self._parts: dict[int, dict[str, Answer]] = {}
         self._told = 0
 
     def run(self) -> None:
-        """Ask, submit, journal and tell until the budget is spent or the space is exhausted."""
+        """Ask, submit, journal and tell until there is nothing more to ask.
+
+        That is when the budget is spent, time is up, or the search has no further candidate; what
+        is in flight then is waited for.
+        """
         self._replay()
         while self._told < self._budget:
             self._ask()
             if self._told == len(self._asked):
-                return  # nothing in flight and nothing to ask: every genome was evaluated
+                return
             answer = self._dispatcher.next_answer()
             self._journal.answered(answer)
             self._take(answer)
@@ -76,7 +82,7 @@ class Coordinator:
             self._submit(self._asked[number][0], known)
 
     def _ask(self) -> None:
-        while len(self._asked) < self._budget:
+        while len(self._asked) < self._budget and not self._expired():
             candidate = self._search.ask()
             if candidate is None:
                 return
@@ -100,7 +106,7 @@ class Coordinator:
             return
         del self._parts[answer.number]
         candidate, cost = self._asked[answer.number]
-        outcome = outcome_of(candidate, cost, parts, self._objectives)
+        outcome = outcome_of(candidate, cost, parts, self._quantities)
         if candidate.origin == "dense" and isinstance(outcome, Failure):
             raise RunFailed(f"the dense network cannot be measured: {outcome.reason}")
         self._search.tell(outcome)
@@ -109,11 +115,11 @@ class Coordinator:
 
 
 def outcome_of(
-    candidate: Candidate, cost: Cost, answers: dict[str, Answer], objectives: Sequence[str]
+    candidate: Candidate, cost: Cost, answers: dict[str, Answer], quantities: Sequence[str]
 ) -> Outcome:
-    """Combine measured and counted objectives, in order; one failed answer fails the candidate."""
+    """Combine measured and counted quantities, in order; one failed answer fails the candidate."""
     estimates = []
-    for name in objectives:
+    for name in quantities:
         if name not in ROLES:
             estimates.append(Estimate.exact(getattr(cost, name)))
             continue

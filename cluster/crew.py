@@ -26,7 +26,7 @@ OBJECT_STORE_BYTES = 512 * 1024 * 1024
 def workers(run: Record, workpiece: Workpiece, watcher: Watcher) -> Iterator[RayDispatcher]:
     """Start a local Ray: a profiler with a core of its own, evaluators on those that are left."""
     config = run.config
-    profiling = "latency_ms" in config.objectives
+    profiling = "latency_ms" in config.quantities
     cores = split_cores(config.latency.threads if profiling else 0)
     crews: dict[Role, Crew] = {"evaluator": _evaluators(workpiece, cores.others, watcher)}
     if profiling:

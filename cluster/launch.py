@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,13 @@ from pathlib import Path
 from ..actors.dispatcher import Dispatcher, WorkersLost
 from ..actors.job import Job
 from ..search.algorithm import Algorithm, Search
-from ..search.baselines import NSGA2, RandomSearch
+from ..search.baselines import RandomSearch, UniformScaling
 from ..search.hamp import HAMP, Settings
+from ..search.netadapt import NetAdapt
+from ..search.nsga2 import NSGA2
+from ..search.operator_portfolio import OperatorPortfolio
+from ..search.selection import Selection, rank_and_crowding
+from ..search.stopping import Patient
 from ..search.surrogate import Surrogate
 from ..surrogates.error_model import error_model
 from ..surrogates.formula import formula
@@ -79,16 +85,25 @@ def go_on(run: Record, watcher: Watcher) -> None:
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
-    search = Search(_algorithm(config, workpiece, run), window=config.search.window)
+    algorithm = _algorithm(config, workpiece, run)
+    if config.search.patience:
+        algorithm = Patient(
+            algorithm,
+            run.objectives,
+            patience=config.search.patience,
+            constraints=config.bounds,
+        )
+    search, seconds = Search(algorithm, window=config.search.window), _seconds(config)
     with workers(run, workpiece, watcher) as dispatcher:
         watcher.say("searching")
         Coordinator(
             search,
             run.journal,
             dispatcher,
-            objectives=config.objectives,
+            quantities=config.quantities,
             cost=workpiece.cost,
             budget=config.search.evaluations,
+            expired=lambda: run.journal.elapsed_seconds() >= seconds,
             watch=watcher.evaluated,
         ).run()
         watcher.say("measuring the front on the final split")
@@ -99,6 +114,10 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
         export_member(workpiece, pick(results, name), run.path / EXPORTS / name)
     write_report(dataclasses.replace(results, state="complete"), run.path)
     run.journal.note("completed", True)
+
+
+def _seconds(config: Config) -> float:
+    return math.inf if config.search.hours is None else 3600 * config.search.hours
 
 
 def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:
@@ -120,21 +139,52 @@ def _algorithm(config: Config, workpiece: Workpiece, run: Record) -> Algorithm:
     match settings.algorithm:
         case "random":
             return RandomSearch(space, seed=settings.seed)
+        case "uniform":
+            return UniformScaling(space)
+        case "netadapt":
+            return NetAdapt(space)
+        case "optuna-nsga2":
+            from ..search.optuna_nsga2 import OptunaNSGA2  # optional
+
+            return OptunaNSGA2(
+                space,
+                seed=settings.seed,
+                objectives=len(config.objectives),
+                population=settings.population,
+            )
         case "nsga2":
-            return NSGA2(space, seed=settings.seed, population=settings.population)
+            return NSGA2(
+                space,
+                seed=settings.seed,
+                population=settings.population,
+                objectives=config.objectives,
+                constraints=config.bounds,
+            )
         case "hamp":
             return HAMP(
                 space,
                 run.objectives,
-                [_surrogate(name, workpiece) for name in config.objectives],
+                [_surrogate(name, workpiece) for name in config.quantities],
                 seed=settings.seed,
+                constraints=config.bounds,
                 settings=Settings(
                     population=settings.population,
                     local_search=settings.hamp.local_search,
                     trust=settings.hamp.trust,
                     worst_error=settings.worst_error,
                 ),
+                selection=_selection(config),
             )
+
+
+def _selection(config: Config) -> Selection | None:
+    match config.search.hamp.selection:
+        case "operators":
+            return OperatorPortfolio()
+        case "nsga2":
+            return rank_and_crowding
+        case _:
+            return None
 
 
 def _surrogate(objective: str, workpiece: Workpiece) -> Surrogate:

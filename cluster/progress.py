@@ -47,9 +47,9 @@ class Silent:
 class Lines:
     """One line a phase and every few seconds one on the search: for logs and pipes."""
 
-    def __init__(self, console: Console, objectives: Sequence[str], every_s: float = 5.0) -> None:
+    def __init__(self, console: Console, quantities: Sequence[str], every_s: float = 5.0) -> None:
         self._console = console
-        self._objectives = objectives
+        self._quantities = quantities
         self._every_s = every_s
         self._last = -every_s
 
@@ -59,7 +59,7 @@ class Lines:
 
     def evaluated(self, progress: Progress) -> None:
         """Print how far the search is."""
-        told = described(progress, self._objectives)
+        told = described(progress, self._quantities)
         text = f"{progress.answered}/{progress.budget} evaluated; {told}"
         self._print(text, always=progress.answered == progress.budget)
 
@@ -73,9 +73,9 @@ class Lines:
 class Live:
     """A bar that moves, on a terminal."""
 
-    def __init__(self, bar: Bar, objectives: Sequence[str]) -> None:
+    def __init__(self, bar: Bar, quantities: Sequence[str]) -> None:
         self._bar = bar
-        self._objectives = objectives
+        self._quantities = quantities
         self._task = bar.add_task("starting", total=None)
 
     def say(self, text: str) -> None:
@@ -88,15 +88,15 @@ class Live:
             self._task,
             completed=progress.answered,
             total=progress.budget,
-            description=f"searching: {described(progress, self._objectives)}",
+            description=f"searching: {described(progress, self._quantities)}",
         )
 
 
 @contextmanager
-def watching(console: Console, objectives: Sequence[str]) -> Iterator[Watcher]:
+def watching(console: Console, quantities: Sequence[str]) -> Iterator[Watcher]:
     """Show a bar on a terminal, lines elsewhere."""
     if not console.is_terminal:
-        yield Lines(console, objectives)
+        yield Lines(console, quantities)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -106,17 +106,17 @@ def watching(console: Console, objectives: Sequence[str]) -> Iterator[Watcher]:
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=console, transient=True) as bar:
-        yield Live(bar, objectives)
+        yield Live(bar, quantities)
 
 
-def described(progress: Progress, objectives: Sequence[str]) -> str:
+def described(progress: Progress, quantities: Sequence[str]) -> str:
     """Tell the newest outcome in a few words."""
     outcome = progress.outcome
     number = outcome.candidate.number
     if not isinstance(outcome, Evaluation):
         return f"#{number} failed: {outcome.reason}"
     values = (
-        Quantity.of(name, value) for name, value in zip(objectives, outcome.objectives, strict=True)
+        Quantity.of(name, value) for name, value in zip(quantities, outcome.objectives, strict=True)
     )
     told = ", ".join(
         f"{quantity.label.lower()} {quantity.text(value)} {quantity.unit}"

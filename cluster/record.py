@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..actors.job import ROLES, Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
+from ..search.constraint import violations
 from ..search.indicators import front, knee, running_hypervolume
 from ..search.objective import Objective, Scale
 from .config import Config, check_config
@@ -59,7 +60,7 @@ class Record:
         entries: list[tuple[Candidate, dict[str, float] | None]] = [
             (
                 outcome.candidate,
-                dict(zip(map(str, self.config.objectives), outcome.objectives, strict=True))
+                dict(zip(self.config.quantities, outcome.objectives, strict=True))
                 if isinstance(outcome, Evaluation)
                 else None,
             )
@@ -89,13 +90,13 @@ class Record:
 
     def _committed(self, answers: Answers) -> list[tuple[Outcome, Cost]]:
         """The outcomes of the longest complete beginning of the journal."""
-        measured = [name for name in ROLES if name in self.config.objectives]
+        measured = [name for name in ROLES if name in self.config.quantities]
         committed: list[tuple[Outcome, Cost]] = []
         for candidate, cost in self.journal.candidates():
             known = answers.get(candidate.number, {})
             if any(name not in known for name in measured):
                 break
-            outcome = outcome_of(candidate, cost, known, self.config.objectives)
+            outcome = outcome_of(candidate, cost, known, self.config.quantities)
             committed.append((outcome, cost))
         return committed
 
@@ -103,14 +104,21 @@ class Record:
         evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
         if not evaluated:
             return None
-        points = np.array([outcome.objectives for outcome, _ in evaluated])
-        scaled = Scale.of(self.objectives, evaluated[0][0].objectives).normalise(points)
+        values = np.array([outcome.objectives for outcome, _ in evaluated])
+        points = values[:, : len(self.objectives)]
+        scaled = Scale.of(self.objectives, points[0].tolist()).normalise(points)
+        excess = violations(self.config.bounds, self.config.quantities, values, values[0].tolist())
         members = [
             self._member(outcome, cost, answers.get(outcome.candidate.number, {}))
             for outcome, cost in evaluated
         ]
-        on_front = sorted(front(scaled), key=lambda index: (points[index, 1], index))
-        volumes = iter(running_hypervolume(scaled))
+        feasible = np.flatnonzero(excess == 0)
+        eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
+        on_front = sorted(
+            eligible[front(scaled[eligible])].tolist(), key=lambda index: (points[index, 1], index)
+        )
+        earning = np.where(excess[:, None] == 0, scaled, np.inf)
+        volumes = iter(running_hypervolume(earning))
         series, latest = [], 0.0
         for outcome, _ in committed:
             latest = next(volumes) if isinstance(outcome, Evaluation) else latest
@@ -134,15 +142,18 @@ class Record:
                 self.config.search.worst_error,
             ),
             failures=len(committed) - len(evaluated),
+            constraints=tuple(self.config.constraints),
+            infeasible=len(evaluated) - len(feasible),
         )
 
     def _member(self, outcome: Evaluation, cost: Cost, answers: Mapping[str, Answer]) -> Member:
         candidate: Candidate = outcome.candidate
         final = answers.get("final_error")
+        objectives = [str(name) for name in self.config.objectives]
         groups, names = len(self.journal.fact("groups")), self.config.pruning.criteria
         return Member(
             id=candidate.number,
-            objectives=dict(zip(map(str, self.config.objectives), outcome.estimates, strict=True)),
+            objectives=dict(zip(objectives, outcome.estimates[: len(objectives)], strict=True)),
             macs=cost.macs,
             params=cost.params,
             genome=candidate.genome,

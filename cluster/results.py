@@ -52,7 +52,8 @@ class Results:
     """A run's findings: every committed network in order, and the front among them.
 
     `hypervolumes` holds the normalised hypervolume after each committed candidate, failures
-    included; `picks` names the members to hand out (fastest, knee, most-accurate) by id.
+    included; `picks` names the members to hand out (fastest, knee, most-accurate) by id. The front
+    holds networks that satisfy the constraints; where `infeasible` counts all, the nearest one.
     """
 
     name: str
@@ -69,6 +70,8 @@ class Results:
     hypervolumes: tuple[float, ...]
     picks: Mapping[str, int]
     failures: int
+    constraints: tuple[str, ...] = ()
+    infeasible: int = 0
 
     def front_as_json(self) -> dict[str, Any]:
         """`{front: [...], dense: {...}}`, the front from the fastest network to the slowest."""

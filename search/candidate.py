@@ -61,7 +61,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured of one candidate. Every objective is minimised."""
+    """What was measured of one candidate: its objectives, then what only constraints bound.
+
+    Every objective is minimised.
+    """
 
     candidate: Candidate
     estimates: tuple[Estimate, ...]

@@ -10,13 +10,21 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
+from .constraint import Constraint, quantities, violations
 from .indicators import Points
 from .local_search import Landscape, climb, predicted
 from .objective import REFERENCE, Objective, Scale
 from .randomness import generator
-from .selection import Selection, portfolio_selection, shares, stochastic_universal_sampling
+from .selection import (
+    Selection,
+    feasible_first,
+    portfolio_selection,
+    shares,
+    stochastic_universal_sampling,
+)
 from .space import Genome, Space
 from .surrogate import Predictor, Surrogate, agreement
 from .variation import crossover, mutate
@@ -54,12 +62,15 @@ class HAMP:
         seed: int,
         settings: Settings | None = None,
         selection: Selection | None = None,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
-        if len(objectives) != len(surrogates):
+        self._names = quantities([objective.name for objective in objectives], constraints)
+        if len(self._names) != len(surrogates):
             raise ValueError(
-                f"HAMP needs one surrogate for each of its {len(objectives)} objectives, "
+                f"HAMP needs one surrogate for each of {', '.join(self._names)}, "
                 f"got {len(surrogates)}"
             )
+        self._constraints = tuple(constraints)
         self._space = space
         self._objectives = tuple(objectives)
         self._surrogates = tuple(surrogates)
@@ -73,6 +84,7 @@ class HAMP:
         )
         self._selection = selection or partial(portfolio_selection, reference=self._reference)
         self._scale: Scale | None = None
+        self._dense: tuple[float, ...] = ()
         self._archive: list[Evaluation] = []
         self._population: list[Evaluation] = []
         self._committed = 0
@@ -83,10 +95,16 @@ class HAMP:
         if isinstance(outcome, Failure):
             return
         if self._scale is None:
-            self._scale = Scale.of(self._objectives, outcome.objectives)
+            self._dense = outcome.objectives
+            self._scale = Scale.of(self._objectives, self._dense[: len(self._objectives)])
         self._archive.append(outcome)
         contenders = [*self._population, outcome]
-        survivors = self._selection(self._points(contenders), self._settings.population)
+        survivors = feasible_first(
+            self._selection,
+            self._points(contenders),
+            self._violations(contenders),
+            self._settings.population,
+        )
         self._population = [contenders[index] for index in survivors]
 
     def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
@@ -117,7 +135,7 @@ class HAMP:
         return int((turn + 1) * share) > int(turn * share)
 
     def _vary(self, taken: set[Genome], rng: np.random.Generator) -> Genome:
-        invested = shares(self._points(self._population), self._reference)
+        invested = self._invested()
         rate = max(1.0 / len(self._space.groups), 0.1)
 
         def child() -> Genome:
@@ -143,7 +161,7 @@ class HAMP:
     ) -> Candidate:
         """One memetic step; it falls back to a random move, and says so, without a surrogate."""
         genomes = np.array([entry.candidate.genome for entry in self._archive], dtype=np.int64)
-        values = np.array([entry.objectives for entry in self._archive])
+        values = _values(self._archive)
         pairs = list(zip(self._surrogates, values.T, strict=True))
         tau = tuple(agreement(surrogate, genomes, column) for surrogate, column in pairs)
         starts = self._starts(rng)
@@ -180,25 +198,49 @@ class HAMP:
         """
         assert self._scale is not None
         divisors = np.array(self._scale.divisors)
-        known = [self._points(self._archive)]
+        values = _values(self._archive)
         if in_flight:
             genomes = np.array([candidate.genome for candidate in in_flight], dtype=np.int64)
-            known.append(predicted(predictors, genomes) / divisors)
+            values = np.vstack([values, predicted(predictors, genomes)])
+        feasible = values[self._violated(values) == 0]
         return Landscape(
-            predictors, divisors, np.vstack(known), self._settings.optimism, self._reference
+            predictors,
+            divisors,
+            feasible[:, : len(divisors)] / divisors,
+            self._settings.optimism,
+            self._reference,
+            self._violated,
         )
 
     def _starts(self, rng: np.random.Generator) -> list[Genome]:
         """The extreme of one objective, the others drawn by investment."""
         points = self._points(self._population)
         extreme = int(np.argmin(points[:, rng.integers(points.shape[1])]))
-        invested = shares(points, self._reference)
+        invested = self._invested()
         drawn = stochastic_universal_sampling(invested, self._settings.starts - 1, rng)
         return [self._population[index].candidate.genome for index in (*drawn, extreme)]
 
     def _points(self, evaluations: Sequence[Evaluation]) -> Points:
         assert self._scale is not None
-        return self._scale.normalise(np.array([entry.objectives for entry in evaluations]))
+        return self._scale.normalise(_values(evaluations)[:, : len(self._objectives)])
+
+    def _invested(self) -> NDArray[np.float64]:
+        """What each of the population gets; nothing where it violates a constraint."""
+        feasible = self._violations(self._population) == 0
+        invested = np.zeros(len(feasible))
+        if feasible.any():
+            invested[feasible] = shares(self._points(self._population)[feasible], self._reference)
+        return invested
+
+    def _violations(self, evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
+        return self._violated(_values(evaluations))
+
+    def _violated(self, values: Points) -> NDArray[np.float64]:
+        return violations(self._constraints, self._names, values, self._dense)
+
+
+def _values(evaluations: Sequence[Evaluation]) -> Points:
+    return np.array([entry.objectives for entry in evaluations])
 
 
 def scattered(space: Space, rng: np.random.Generator) -> Genome:

@@ -3,7 +3,7 @@
 Our reconstruction: HAMP's abstract says "surrogate-assisted local search" and no more.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,8 @@ class Landscape:
 
     `divisors` bring predictions to the normalised scale of `points` and of `reference`, the worst
     corner that counts; a prediction is taken `optimism` standard deviations below its mean, so that
-    the search also looks where little is known.
+    the search also looks where little is known. `violations` of predicted quantities are 0 where
+    they keep all bounds.
     """
 
     predictors: Sequence[Predictor]
@@ -30,19 +31,23 @@ class Landscape:
     points: Points
     optimism: float
     reference: float | NDArray[np.float64] = REFERENCE
+    violations: Callable[[Points], NDArray[np.float64]] = lambda values: np.zeros(len(values))
 
     def scores(self, genomes: Genomes) -> NDArray[np.float64]:
         """Predicted hypervolume gain of each genome; below 0 by how far it is from a gain.
 
-        That is how deep a point is dominated, or how far beyond the reference it lies.
+        That is how deep a point is dominated, how far beyond the reference it lies, or by how much
+        it violates constraints.
         """
         columns = [predictor(genomes) for predictor in self.predictors]
         hoped = np.stack([mean - self.optimism * deviation for mean, deviation in columns], axis=1)
-        points = hoped / self.divisors
+        points = hoped[:, : len(self.divisors)] / self.divisors
         kept, volume = self._front
-        dominated = np.min(points[:, None, :] - kept[None, :, :], axis=2).max(axis=1)
+        dominated = np.min(points[:, None, :] - kept[None, :, :], axis=2).max(
+            axis=1, initial=-np.inf
+        )
         beyond = np.max(points - self.reference, axis=1)
-        short = np.maximum(dominated, beyond)
+        short = np.max([dominated, beyond, self.violations(hoped)], axis=0)
         return np.array(
             [
                 -lack

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymoo.core.population import Population as PymooPopulation
 from pymoo.core.problem import Problem
+from pymoo.core.survival import Survival
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
 from .indicators import Points
@@ -59,12 +60,30 @@ def portfolio_selection(
 
 def rank_and_crowding(points: Points, survivors: int) -> Indices:
     """NSGA-II's survival (Deb et al. 2002), as pymoo has it: rank first, then crowding distance."""
+    return surviving(RankAndCrowding(), points, survivors)
+
+
+def surviving(survival: Survival, points: Points, survivors: int) -> Indices:
+    """Let one of pymoo's survival operators choose; what it draws, it draws the same every time."""
     population = PymooPopulation.new(F=points, index=np.arange(len(points)))
     problem = Problem(n_var=1, n_obj=points.shape[1], xl=0, xu=1)
-    kept = RankAndCrowding().do(
+    kept = survival.do(
         problem, population, n_survive=survivors, random_state=np.random.default_rng(0)
     )
     return np.asarray(kept.get("index"), dtype=np.int64)
+
+
+def feasible_first(
+    selection: Selection, points: Points, violations: NDArray[np.float64], survivors: int
+) -> Indices:
+    """Select among feasible points; fill up with the others, the least violation first (Deb 2000).
+
+    `violations` are 0 for feasible points, shape (points,).
+    """
+    feasible = np.flatnonzero(violations == 0)
+    chosen = feasible[selection(points[feasible], survivors)] if len(feasible) else feasible
+    others = np.argsort(violations, kind="stable")[len(feasible) :]
+    return np.concatenate([chosen, others[: survivors - len(chosen)]]).astype(np.int64)
 
 
 def stochastic_universal_sampling(

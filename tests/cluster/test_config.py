@@ -34,7 +34,7 @@ def test_an_unknown_key_is_named_with_its_path_and_the_nearest_valid_key():
 
 
 def test_an_unknown_key_like_no_other_is_answered_with_the_valid_ones():
-    refused({"search": {"zzz": 5}}, "valid keys are algorithm, evaluations, population")
+    refused({"search": {"zzz": 5}}, "valid keys are algorithm, evaluations, hours")
 
 
 def test_an_unknown_key_in_a_nested_section_finds_that_section_s_keys():

@@ -52,7 +52,7 @@ def drive(journal, workers, budget=30, space=SPACE):
         Search(RandomSearch(space, seed=1), window=5),
         journal,
         workers,
-        objectives=OBJECTIVES,
+        quantities=OBJECTIVES,
         cost=cost,
         budget=budget,
     ).run()

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secateur.search.algorithm import Algorithm, Search
-from secateur.search.baselines import NSGA2, RandomSearch
+from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
 from secateur.search.hamp import HAMP, Settings
+from secateur.search.nsga2 import NSGA2
 from secateur.search.objective import Objective
+from secateur.search.operator_portfolio import OperatorPortfolio
+from secateur.search.optuna_nsga2 import OptunaNSGA2
 from secateur.search.space import LayerGroup, Space
 from secateur.search.surrogate import Genomes, Predictor
 
@@ -55,8 +58,22 @@ def random_search(space: Space, seed: int) -> Algorithm:
     return RandomSearch(space, seed=seed)
 
 
+def optuna_nsga2(space: Space, seed: int) -> Algorithm:
+    return OptunaNSGA2(space, seed=seed, objectives=3, population=8)
+
+
+def hamp_of_operators(space: Space, seed: int) -> Algorithm:
+    small = Settings(population=8, starts=2, steps=3, neighbours=6)
+    surrogates = [nearest] * 3
+    return HAMP(
+        space, OBJECTIVES, surrogates, seed=seed, settings=small, selection=OperatorPortfolio()
+    )
+
+
 Make = Callable[[Space, int], Algorithm]
-EVERY = pytest.mark.parametrize("make", [hamp, nsga2, random_search])
+EVERY = pytest.mark.parametrize(
+    "make", [hamp, hamp_of_operators, nsga2, optuna_nsga2, random_search]
+)
 
 
 def objectives_of(candidate: Candidate) -> tuple[float, ...]:

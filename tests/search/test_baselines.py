@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from secateur.search.algorithm import Algorithm
-from secateur.search.baselines import NSGA2, RandomSearch
-from secateur.search.candidate import Candidate, Estimate, Evaluation
+from secateur.search.baselines import RandomSearch, UniformScaling
+from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
+from secateur.search.constraint import Constraint
 from secateur.search.indicators import hypervolume
+from secateur.search.netadapt import NetAdapt
+from secateur.search.nsga2 import NSGA2
+from secateur.search.optuna_nsga2 import OptunaNSGA2
 from secateur.search.space import LayerGroup, Space
 
 SPACE = Space(tuple(LayerGroup(f"g{index}", 64, 4, 4) for index in range(6)))
@@ -84,3 +88,72 @@ def test_random_search_says_where_its_candidates_come_from():
         "initial",
         "initial",
     ]
+
+
+def test_nsga2_keeps_a_bound():
+    bound = Constraint("cost", 0.4, relative=True)
+    names = ("cost", "error")
+    bounded = NSGA2(SPACE, seed=0, objectives=names, constraints=[bound])
+    share = [
+        np.mean([objectives_of(c.genome)[0] <= 0.4 for c in run(algorithm, 200)[100:]])
+        for algorithm in (bounded, NSGA2(SPACE, seed=0))
+    ]
+    assert share[0] > share[1] + 0.2
+
+
+def test_uniform_scaling_tries_every_level_once_the_coarse_ones_first():
+    space = Space(tuple(LayerGroup(f"g{index}", 64, 16, 16) for index in range(3)))
+    assert [c.genome[0] for c in run(UniformScaling(space), 99)] == [64, 32, 48, 16]
+    candidates = run(UniformScaling(SPACE), 99)
+    assert {c.genome for c in candidates} == {(width,) * 6 for width in range(4, 65, 4)}
+    assert [c.origin for c in candidates[:3]] == ["dense", "initial", "initial"]
+
+
+def in_turn(widths: tuple[int, ...]) -> tuple[float, float]:
+    """Error first, then the cost that is to be saved."""
+    cost, error = objectives_of(widths)
+    return error, cost
+
+
+def test_netadapt_measures_each_group_and_then_shrinks_the_one_that_hurts_least():
+    algorithm = NetAdapt(SPACE)
+    asked: list[Candidate] = []
+    while (candidate := algorithm.breed(asked)) is not None:
+        asked.append(candidate)
+        values = map(Estimate.exact, in_turn(candidate.genome))
+        algorithm.commit(Evaluation(candidate, tuple(values)))
+    assert [c.genome for c in asked[1:3]] == [(4, *[64] * 5), (64, 4, *[64] * 4)]
+    assert [c.origin for c in asked[:8]] == ["dense", *["initial"] * 6, "variation"]
+    least_hurt = [c for c in asked[7:13] if c.genome[5] < 64]
+    assert len(least_hurt) == 1  # each group is tried alone in the first iteration
+    assert all(c.genome[5] < 64 for c in asked[13:19])  # the last group matters least
+    assert asked[-1].genome[0] >= asked[-1].genome[5]
+    assert len({c.genome for c in asked}) == len(asked)
+
+
+def test_netadapt_waits_for_its_whole_iteration():
+    algorithm = NetAdapt(SPACE)
+    dense = algorithm.breed([])
+    assert algorithm.breed([dense]) is None
+    algorithm.commit(Evaluation(dense, tuple(map(Estimate.exact, in_turn(dense.genome)))))
+    assert algorithm.breed([dense]).genome == (4, *[64] * 5)
+
+
+def test_netadapt_survives_failures():
+    algorithm = NetAdapt(SPACE)
+    asked: list[Candidate] = []
+    while (candidate := algorithm.breed(asked)) is not None and len(asked) < 60:
+        asked.append(candidate)
+        values = tuple(map(Estimate.exact, in_turn(candidate.genome)))
+        broken = candidate.number % 5 == 4
+        algorithm.commit(Failure(candidate, "broken") if broken else Evaluation(candidate, values))
+    assert len(asked) > 20
+
+
+def test_optunas_nsga2_finds_a_larger_hypervolume_than_random_search():
+    wins = sum(
+        volume(run(OptunaNSGA2(SPACE, seed=seed, objectives=2), 200))
+        > volume(run(RandomSearch(SPACE, seed=seed), 200))
+        for seed in range(3)
+    )
+    assert wins >= 2

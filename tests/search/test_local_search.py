@@ -117,3 +117,15 @@ def test_a_space_of_one_group_can_be_climbed():
         line, space, [(64,)], np.random.default_rng(0), taken=set(), steps=10, neighbours=4
     )
     assert found == (8,)
+
+
+def test_a_genome_that_violates_a_constraint_scores_below_0_by_how_much():
+    bounded = Landscape(
+        [column(0), column(1), column(2)],
+        np.array([1.0, 1.0]),
+        np.empty((0, 2)),
+        0.0,
+        violations=lambda values: np.maximum(0, values[:, 2] / 0.4 - 1),
+    )
+    scores = bounded.scores(np.array([(40, 40, 60), (40, 40, 40)]))
+    np.testing.assert_allclose(scores, [-0.5, 0.7 * 0.7])

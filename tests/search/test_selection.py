@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from secateur.search.selection import (
+    feasible_first,
     portfolio_selection,
     rank_and_crowding,
     shares,
@@ -124,3 +125,17 @@ def test_the_draws_come_in_random_order():
     spins = [stochastic_universal_sampling([1, 1, 1, 1], 4, rng).tolist() for _ in range(20)]
     assert all(sorted(spin) == [0, 1, 2, 3] for spin in spins)
     assert len({tuple(spin) for spin in spins}) > 5
+
+
+def test_feasible_points_come_before_better_ones_that_violate_a_constraint():
+    points = np.array([[0.1, 0.1], [0.5, 0.6], [0.6, 0.5], [0.2, 0.2]])
+    violations = np.array([0.3, 0.0, 0.0, 0.1])
+    for count, expected in ((2, {1, 2}), (3, {1, 2, 3}), (4, {0, 1, 2, 3}), (9, {0, 1, 2, 3})):
+        chosen = feasible_first(rank_and_crowding, points, violations, count).tolist()
+        assert set(chosen) == expected
+    assert chosen[2:] == [3, 0]
+
+
+def test_where_nothing_is_feasible_the_least_violation_survives():
+    points, violations = np.array([[0.1, 0.1], [0.2, 0.2]]), np.array([0.4, 0.2])
+    assert feasible_first(portfolio_selection, points, violations, 1).tolist() == [1]

@@ -1,0 +1,63 @@
+"""Stopping: when a search has nothing more to gain."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .algorithm import Algorithm
+from .candidate import Candidate, Evaluation, Outcome
+from .constraint import Constraint, quantities, violations
+from .indicators import front, hypervolume
+from .objective import Objective, Scale
+
+
+class Patient:
+    """An algorithm that ends once the hypervolume has stood still for so many commits.
+
+    Still means that it grew by less than the share `gain` since it last counted as grown. The
+    dense network, which is committed first, fixes the scale for good.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        objectives: Sequence[Objective],
+        *,
+        patience: int,
+        gain: float = 0.001,
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1 commit, got {patience!r}")
+        self._algorithm = algorithm
+        self._objectives = tuple(objectives)
+        self._names = quantities([objective.name for objective in objectives], constraints)
+        self._constraints = tuple(constraints)
+        self._patience = patience
+        self._gain = gain
+        self._dense: tuple[float, ...] = ()
+        self._front = np.empty((0, len(self._objectives)))
+        self._volume = 0.0
+        self._still = 0
+
+    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+        """Return the algorithm's next candidate, or None once patience is at its end."""
+        return None if self._still >= self._patience else self._algorithm.breed(asked)
+
+    def commit(self, outcome: Outcome) -> None:
+        """Take the next outcome, and see whether anything was gained."""
+        self._algorithm.commit(outcome)
+        self._still += 1
+        if not isinstance(outcome, Evaluation):
+            return
+        self._dense = self._dense or outcome.objectives
+        values = np.array([outcome.objectives])
+        if violations(self._constraints, self._names, values, self._dense)[0] > 0:
+            return
+        count = len(self._objectives)
+        scale = Scale.of(self._objectives, self._dense[:count])
+        points = np.vstack([self._front, scale.normalise(values[:, :count])])
+        self._front = points[front(points)]
+        volume = hypervolume(self._front)
+        if volume > self._volume * (1 + self._gain):
+            self._volume, self._still = volume, 0
