@@ -26,8 +26,11 @@ from .selection import (
     stochastic_universal_sampling,
 )
 from .space import Genome, Space
-from .surrogate import Predictor, Surrogate, agreement
+from .surrogate import Genomes, Predictor, Surrogate, agreement
 from .variation import crossover, mutate
+
+RECHECK = 10
+"""Outcomes after which the surrogates' agreement with the truth is measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class HAMP:
         self._scale: Scale | None = None
         self._dense: tuple[float, ...] = ()
         self._archive: list[Evaluation] = []
+        self._tau: dict[int, tuple[float, ...]] = {}  # by the number of outcomes it was found on
         self._population: list[Evaluation] = []
         self._committed = 0
 
@@ -160,14 +164,15 @@ class HAMP:
         rng: np.random.Generator,
     ) -> Candidate:
         """One memetic step; it falls back to a random move, and says so, without a surrogate."""
-        genomes = np.array([entry.candidate.genome for entry in self._archive], dtype=np.int64)
-        values = _values(self._archive)
-        pairs = list(zip(self._surrogates, values.T, strict=True))
-        tau = tuple(agreement(surrogate, genomes, column) for surrogate, column in pairs)
+        tau = self._agreements()
         starts = self._starts(rng)
         if min(tau) < self._settings.trust:
             return Candidate(number, self._move(starts[0], taken, rng), "random move")
-        predictors = [surrogate(genomes, column) for surrogate, column in pairs]
+        genomes, values = _genomes(self._archive), _values(self._archive)
+        predictors = [
+            surrogate(genomes, column)
+            for surrogate, column in zip(self._surrogates, values.T, strict=True)
+        ]
         landscape = self._landscape(predictors, asked[self._committed :])
         genome = climb(
             landscape,
@@ -182,6 +187,23 @@ class HAMP:
             return Candidate(number, self._vary(taken, rng), "variation")
         expected = tuple(predicted(predictors, np.array([genome]))[0].tolist())
         return Candidate(number, genome, "local search", Forecast(expected, tau))
+
+    def _agreements(self) -> tuple[float, ...]:
+        """How far each surrogate can be believed, asked anew after every ten outcomes.
+
+        It depends on the archive's first so many entries alone: a resumed run finds the same.
+        """
+        count = len(self._archive) // RECHECK * RECHECK or len(self._archive)
+        if count not in self._tau:
+            known = self._archive[:count]
+            genomes, values = _genomes(known), _values(known)
+            self._tau = {
+                count: tuple(
+                    agreement(surrogate, genomes, column)
+                    for surrogate, column in zip(self._surrogates, values.T, strict=True)
+                )
+            }
+        return self._tau[count]
 
     def _move(self, start: Genome, taken: set[Genome], rng: np.random.Generator) -> Genome:
         """Change a few groups at random."""
@@ -237,6 +259,10 @@ class HAMP:
 
     def _violated(self, values: Points) -> NDArray[np.float64]:
         return violations(self._constraints, self._names, values, self._dense)
+
+
+def _genomes(evaluations: Sequence[Evaluation]) -> Genomes:
+    return np.array([entry.candidate.genome for entry in evaluations], dtype=np.int64)
 
 
 def _values(evaluations: Sequence[Evaluation]) -> Points:

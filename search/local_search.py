@@ -15,6 +15,9 @@ from .objective import REFERENCE
 from .space import Genome, Space
 from .surrogate import Genomes, Predictor
 
+PATIENCE = 4
+"""Steps without a climber that moves, after which a climb has arrived."""
+
 
 @dataclass(frozen=True)
 class Landscape:
@@ -82,12 +85,14 @@ def climb(
     """Climb from several genomes at once and return the best one that is not taken, if any.
 
     At each step every climber looks at `neighbours` new genomes and moves to the best of them
-    where that scores higher.
+    where that scores higher. The climb ends early when nobody has moved for `PATIENCE` steps.
     """
     climbers = np.array([space.positions(start) for start in starts])
     heights = landscape.scores(space.genomes(climbers))
-    best, best_score = None, -np.inf
+    best, best_score, still = None, -np.inf, 0
     for _ in range(steps):
+        if still == PATIENCE:
+            break
         around = _neighbours(climbers, space, neighbours, rng)
         genomes = space.genomes(around).reshape(-1, climbers.shape[1])
         scores = landscape.scores(genomes)
@@ -102,6 +107,7 @@ def climb(
         top = scores.argmax(axis=1)
         rows = np.arange(len(climbers))
         better = scores[rows, top] > heights
+        still = 0 if better.any() else still + 1
         climbers = np.where(better[:, None], around[rows, top], climbers)
         heights = np.where(better, scores[rows, top], heights)
     return best

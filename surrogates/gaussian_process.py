@@ -11,24 +11,33 @@ from threadpoolctl import ThreadpoolController
 
 _THREADS = ThreadpoolController()  # looks for the libraries once: that takes longer than to predict
 
+LEARNED_FROM = 128
+"""Data that the kernel's parameters are fitted to: a likelihood costs the cube of their number."""
+
 
 class GaussianProcess:
     """A fitted process: Matern 5/2 with one length scale, plus noise.
 
-    Its parameters are those of the largest likelihood from a fixed start, on one thread, so that
-    the same data give the same model.
+    The kernel's parameters are those of the largest likelihood from a fixed start, on one thread,
+    so that the same data give the same model. Where there are many data they are found on some of
+    them, evenly spread; the process itself knows all.
     """
 
     def __init__(self, features: NDArray[np.float64], values: NDArray[np.float64]) -> None:
         scale = float(np.sqrt(features.shape[1]))
         kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(scale, (1e-1, 1e4), nu=2.5)
-        self._model = GaussianProcessRegressor(
-            kernel + WhiteKernel(1e-2, (1e-6, 1.0)), normalize_y=True
-        )
+        kernel = kernel + WhiteKernel(1e-2, (1e-6, 1.0))
+        some = np.unique(np.linspace(0, len(values) - 1, LEARNED_FROM).astype(np.int64))
         with _THREADS.limit(limits=1), warnings.catch_warnings():
             # A parameter at its bound is no reason to warn: the search checks the ranking.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self._model.fit(features, values)
+            self._model = GaussianProcessRegressor(kernel, normalize_y=True)
+            self._model.fit(features[some], values[some])
+            if len(some) < len(values):
+                self._model = GaussianProcessRegressor(
+                    self._model.kernel_, optimizer=None, normalize_y=True
+                )
+                self._model.fit(features, values)
 
     def __call__(
         self, features: NDArray[np.float64]
