@@ -129,12 +129,19 @@ def front(run: Path, as_json: bool) -> None:
 
 @cli.command()
 @_run_argument
-def report(run: Path) -> None:
+@click.option(
+    "--beside",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Another run, whose hypervolume is drawn too; may be given several times.",
+)
+def report(run: Path, beside: tuple[Path, ...]) -> None:
     """Write report.html and front.png into RUN."""
     from .record import Record
     from .report import write_report
 
-    for path in write_report(Record(run).results(), run):
+    others = [Record(path).results() for path in beside]
+    for path in write_report(Record(run).results(), run, others):
         click.echo(path)
 
 

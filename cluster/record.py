@@ -144,6 +144,11 @@ class Record:
             failures=len(committed) - len(evaluated),
             constraints=tuple(self.config.constraints),
             infeasible=len(evaluated) - len(feasible),
+            agreement=tuple(
+                (one.number, dict(zip(self.config.quantities, one.forecast.tau, strict=True)))
+                for one in (outcome.candidate for outcome, _ in committed)
+                if one.forecast
+            ),
         )
 
     def _member(self, outcome: Evaluation, cost: Cost, answers: Mapping[str, Answer]) -> Member:

@@ -3,6 +3,7 @@
 The page holds everything it shows, plotly.js included, and forbids itself the network.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,36 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from ..actors.job import ROLES
 from .picture import ORIGINS, every_network, front_picture, pick_labels, stairs
 from .quantity import Quantity, duration, quantities
 from .results import Member, Results
 from .whole_file import write_whole
 
 
-def write_report(results: Results, directory: Path) -> tuple[Path, Path]:
+def write_report(
+    results: Results, directory: Path, beside: Sequence[Results] = ()
+) -> tuple[Path, Path]:
     """Write `report.html` and `front.png` into a directory and return their paths.
 
-    Each file is replaced whole, so that a page that is being read never breaks.
+    The hypervolumes of the runs `beside` are drawn with this one's; they must have the same
+    objectives. Each file is replaced whole, so that a page that is being read never breaks.
     """
+    for other in beside:
+        if other.objectives != results.objectives:
+            ours, theirs = (
+                ", ".join(one.name for one in run.objectives) for run in (results, other)
+            )
+            raise ValueError(
+                f"only runs with the same objectives can be compared: {results.name} has {ours}, "
+                f"{other.name} has {theirs}"
+            )
     if not results.members:
         raise ValueError(
             f"run {results.name!r} has no measured network yet, and a report compares with the "
             "dense one: report again after the first evaluation"
         )
-    page, picture = _page(results), front_picture(results)
+    page, picture = _page(results, beside), front_picture(results)
     directory.mkdir(parents=True, exist_ok=True)
     return (
         write_whole(directory / "report.html", page.encode()),
@@ -34,7 +48,7 @@ def write_report(results: Results, directory: Path) -> tuple[Path, Path]:
     )
 
 
-def _page(results: Results) -> str:
+def _page(results: Results, beside: Sequence[Results]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -52,12 +66,13 @@ def _page(results: Results) -> str:
         sizes=_sizes(results),
         labels=pick_labels(results),
         elapsed=duration(results.elapsed_s),
-        facts=_facts(results),
+        facts=_facts(results, beside),
+        beside=beside,
         plotly=Markup(get_plotlyjs()),
     )
 
 
-def _facts(results: Results) -> dict[str, Any]:
+def _facts(results: Results, beside: Sequence[Results]) -> dict[str, Any]:
     """What the page's charts are drawn from, in the units shown."""
     error, *costs = quantities(results)
     return {
@@ -73,9 +88,31 @@ def _facts(results: Results) -> dict[str, Any]:
         "origins": list(ORIGINS),
         "groups": results.groups,
         "hypervolumes": results.hypervolumes,
+        "beside": [{"label": _label(run), "hypervolumes": run.hypervolumes} for run in beside],
+        "surrogates": _surrogates(results),
         "budget": results.budget,
         "chosen": results.picks.get("knee", results.dense.id),
     }
+
+
+def _label(results: Results) -> str:
+    return f"{results.algorithm}, seed {results.seed}"
+
+
+def _surrogates(results: Results) -> list[dict[str, Any]]:
+    """Each learned quantity's Kendall tau over the candidates that its surrogate helped to choose.
+
+    What is counted is not learned: its formula is always right.
+    """
+    return [
+        {
+            "label": Quantity.of(name, 1.0).label,
+            "numbers": [number for number, _ in results.agreement],
+            "taus": [tau[name] for _, tau in results.agreement],
+        }
+        for name in ROLES
+        if results.agreement and name in results.agreement[0][1]
+    ]
 
 
 def _axis(quantity: Quantity) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Results:
     `hypervolumes` holds the normalised hypervolume after each committed candidate, failures
     included; `picks` names the members to hand out (fastest, knee, most-accurate) by id. The front
     holds networks that satisfy the constraints; where `infeasible` counts all, the nearest one.
+    `agreement` holds, for candidates that surrogates chose, each surrogate's Kendall tau then.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Results:
     failures: int
     constraints: tuple[str, ...] = ()
     infeasible: int = 0
+    agreement: tuple[tuple[int, Mapping[str, float]], ...] = ()
 
     def front_as_json(self) -> dict[str, Any]:
         """`{front: [...], dense: {...}}`, the front from the fastest network to the slowest."""

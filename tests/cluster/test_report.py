@@ -337,3 +337,33 @@ def test_the_watch_sees_a_page_that_asks_the_network(tmp_path):
     assert visit(with_ending(page, image), tmp_path).console  # the page's own policy forbids it
     page.write_text(re.sub(r'<meta http-equiv="Content-Security.*?>', "", page.read_text()))
     assert visit(with_ending(page, image), tmp_path).requests == ("http://127.0.0.1:9/x.png",)
+
+
+def with_surrogates(run: Results) -> Results:
+    taus = tuple(
+        (number, {"error": 0.5 + number / 200, "latency_ms": 0.9, "memory_mib": 1.0})
+        for number in range(20, 60, 3)
+    )
+    return dataclasses.replace(run, agreement=taus)
+
+
+def test_the_surrogates_of_what_is_measured_are_drawn_over_the_search(tmp_path):
+    page = page_of(with_surrogates(run_of(60)), tmp_path)
+    assert "Kendall's tau" in words_of(page)
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)[1])
+    assert [one["label"] for one in facts["surrogates"]] == ["Error", "Latency"]
+    assert facts["surrogates"][0]["numbers"][:2] == [20, 23]
+    assert "Kendall" not in words_of(page_of(run_of(60), tmp_path))
+
+
+def test_other_runs_are_drawn_beside(tmp_path):
+    other = dataclasses.replace(run_of(40), algorithm="nsga2", seed=7)
+    text = write_report(run_of(60), tmp_path, [other])[0].read_text()
+    assert "nsga2, seed 7" in words_of(text.replace(get_plotlyjs(), ""))
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', text, re.DOTALL)[1])
+    assert facts["beside"] == [{"label": "nsga2, seed 7", "hypervolumes": list(other.hypervolumes)}]
+
+
+def test_only_runs_with_the_same_objectives_stand_beside_each_other(tmp_path):
+    with pytest.raises(ValueError, match=r"same objectives can be compared: .* has error, laten"):
+        write_report(run_of(30), tmp_path, [without_latency()])
