@@ -112,7 +112,7 @@ def main() -> None:
             if (batch.kind, batch.seed) in there:
                 continue
             rows += record(batch, options.data_root, folder)
-            folder.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), target)
             Console(stderr=True).print(f"{batch}: {len(rows)} networks in {target}")
     kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in ("spread", "front")}

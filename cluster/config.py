@@ -106,7 +106,8 @@ class Search(_Section):
     The search ends after so many evaluations or hours, or when the hypervolume has stood still for
     `patience` evaluations.
     `final` tells which networks are measured on the final split at the end, beside the dense one:
-    the whole front, or only those that are handed out.
+    the whole front, or only those that are handed out. `warm_start` names an earlier run whose
+    measurements are taken over.
     """
 
     algorithm: Literal["hamp", "nsga2", "optuna-nsga2", "netadapt", "uniform", "random"] = "hamp"
@@ -118,6 +119,7 @@ class Search(_Section):
     seed: Annotated[int, Field(ge=0)] = 0
     worst_error: Annotated[float, Field(gt=0)] = 0.5
     final: Literal["front", "picks"] = "front"
+    warm_start: str | None = None
     hamp: Hamp = Hamp()
 
 
@@ -180,6 +182,8 @@ class Config(_Section):
         algorithm = self.search.algorithm
         if self.constraints and algorithm not in ("hamp", "nsga2"):
             raise ValueError(f"constraints are kept by hamp and nsga2, not by {algorithm}")
+        if self.search.warm_start and algorithm != "hamp":
+            raise ValueError(f"search.warm_start is for hamp, not for {algorithm}")
         if algorithm == "optuna-nsga2" and importlib.util.find_spec("optuna") is None:
             raise ValueError("search.algorithm: optuna-nsga2 needs Optuna: pip install optuna")
         return self

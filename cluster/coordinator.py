@@ -8,7 +8,11 @@ from ..actors.job import ROLES, Answer, Job, Quantity
 from ..methods.cost import Cost
 from ..search.algorithm import Search
 from ..search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
+from ..search.space import Genome
 from .journal import Journal
+
+ELSEWHERE = "an earlier run"
+"""The worker of an answer that was not measured for this run."""
 
 
 class RunFailed(RuntimeError):
@@ -37,6 +41,7 @@ class Coordinator:
         cost: Callable[[Sequence[int]], Cost],
         budget: int,
         expired: Callable[[], bool] = lambda: False,
+        known: Callable[[Genome, Quantity], Estimate | None] = lambda _genome, _quantity: None,
         watch: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._search = search
@@ -47,6 +52,7 @@ class Coordinator:
         self._cost = cost
         self._budget = budget
         self._expired = expired
+        self._known = known
         self._watch = watch
         self._asked: dict[int, tuple[Candidate, Cost]] = {}
         self._parts: dict[int, dict[str, Answer]] = {}
@@ -78,8 +84,8 @@ class Coordinator:
             for quantity in self._measured:
                 if quantity in (known := answers.get(number, {})):
                     self._take(known[quantity])
-        for number, known in self._parts.items():
-            self._submit(self._asked[number][0], known)
+        for number, known in list(self._parts.items()):
+            self._submit(self._asked[number][0], dict(known))
 
     def _ask(self) -> None:
         while len(self._asked) < self._budget and not self._expired():
@@ -93,10 +99,17 @@ class Coordinator:
             self._submit(candidate, {})
 
     def _submit(self, candidate: Candidate, known: dict[str, Answer]) -> None:
-        """Hand out what is not known yet."""
+        """Hand out what is known neither here nor from elsewhere."""
         for quantity in self._measured:
-            if quantity not in known:
+            if quantity in known:
+                continue
+            result = self._known(candidate.genome, quantity)
+            if result is None:
                 self._dispatcher.submit(Job(candidate.number, candidate.genome, quantity))
+                continue
+            answer = Answer(candidate.number, quantity, result, ELSEWHERE, 0.0)
+            self._journal.answered(answer)
+            self._take(answer)
 
     def _take(self, answer: Answer) -> None:
         """Put a candidate's answers together; when all are there, tell the search."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..actors.dispatcher import Dispatcher, WorkersLost
 from ..actors.job import Job
+from ..methods.device import device
 from ..search.algorithm import Algorithm, Search
 from ..search.baselines import RandomSearch, UniformScaling
 from ..search.hamp import HAMP, Settings
@@ -30,6 +31,7 @@ from .lock import held
 from .progress import Watcher
 from .record import JOURNAL, Record
 from .report import write_report
+from .warm_start import Earlier, earlier, require_comparable
 from .whole_file import write_whole
 from .workpiece import (
     Workpiece,
@@ -45,7 +47,8 @@ CONFIG, EXPORTS = "config.yaml", "exports"
 
 def start(config: Config, directory: Path, watcher: Watcher) -> None:
     """Check everything, make the run's folder, and work until the run is complete."""
-    config = _with_absolute_root(config)
+    config = _with_absolute_paths(config)
+    require_comparable(config)
     watcher.say("loading data and network")
     dataset = load_data(config)
     network, trained = load_network(config, None)
@@ -85,7 +88,11 @@ def go_on(run: Record, watcher: Watcher) -> None:
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
-    algorithm = _algorithm(config, workpiece, run)
+    if "latency_ms" in config.quantities:
+        settings = config.latency
+        run.journal.note("device", device(threads=settings.threads, batch=settings.batch))
+    taken_over = earlier(config, run.path)
+    algorithm = _algorithm(config, workpiece, run, taken_over)
     if config.search.patience:
         algorithm = Patient(
             algorithm,
@@ -104,6 +111,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
             cost=workpiece.cost,
             budget=config.search.evaluations,
             expired=lambda: run.journal.elapsed_seconds() >= seconds,
+            known=taken_over.answer,
             watch=watcher.evaluated,
         ).run()
         watcher.say("measuring the front on the final split")
@@ -133,7 +141,7 @@ def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:
         run.journal.answered(dispatcher.next_answer())
 
 
-def _algorithm(config: Config, workpiece: Workpiece, run: Record) -> Algorithm:
+def _algorithm(config: Config, workpiece: Workpiece, run: Record, taken_over: Earlier) -> Algorithm:
     """The one place where an algorithm is chosen by name."""
     space, settings = workpiece.space, config.search
     match settings.algorithm:
@@ -174,6 +182,11 @@ def _algorithm(config: Config, workpiece: Workpiece, run: Record) -> Algorithm:
                     worst_error=settings.worst_error,
                 ),
                 selection=_selection(config),
+                warm=taken_over.front,
+                prior={
+                    quantity: {genome: estimate.value for genome, estimate in known.items()}
+                    for quantity, known in taken_over.known.items()
+                },
             )
 
 
@@ -233,9 +246,16 @@ def _make(directory: Path) -> None:
         ) from error
 
 
-def _with_absolute_root(config: Config) -> Config:
-    """Let a resume from another folder find the same data."""
-    if config.data.root is None:
-        return config
-    root = str(Path(config.data.root).expanduser().absolute())
-    return config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
+def _with_absolute_paths(config: Config) -> Config:
+    """Let a resume from another folder find the same data and the same earlier run."""
+    root, source = config.data.root, config.search.warm_start
+    absolute = {
+        "data": {"root": root and str(Path(root).expanduser().absolute())},
+        "search": {"warm_start": source and str(Path(source).expanduser().absolute())},
+    }
+    return config.model_copy(
+        update={
+            section: getattr(config, section).model_copy(update=changes)
+            for section, changes in absolute.items()
+        }
+    )

@@ -5,7 +5,7 @@ portfolio-based selection and surrogate-assisted local search. Everything else i
 state, the share of local search, the operators' settings, the way surrogates are trusted.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -66,7 +66,10 @@ class HAMP:
         settings: Settings | None = None,
         selection: Selection | None = None,
         constraints: Sequence[Constraint] = (),
+        warm: Sequence[Genome] = (),
+        prior: Mapping[str, Mapping[Genome, float]] | None = None,
     ) -> None:
+        """`warm` takes the initial design's place; `prior` is known of genomes, by quantity."""
         self._names = quantities([objective.name for objective in objectives], constraints)
         if len(self._names) != len(surrogates):
             raise ValueError(
@@ -74,6 +77,8 @@ class HAMP:
                 f"got {len(surrogates)}"
             )
         self._constraints = tuple(constraints)
+        self._warm = tuple(genome for genome in dict.fromkeys(warm) if genome != space.dense)
+        self._prior = dict(prior or {})
         self._space = space
         self._objectives = tuple(objectives)
         self._surrogates = tuple(surrogates)
@@ -118,7 +123,8 @@ class HAMP:
         if len(taken) >= self._space.size:
             return None
         rng = generator(self._seed, "breed", number)
-        if number < self._settings.population or len(self._population) < 2:
+        opening = 1 + len(self._warm) if self._warm else self._settings.population
+        if number < opening or len(self._population) < 2:
             return self._initial(number, taken, rng)
         if self._is_local_search(number):
             return self._improve(number, asked, taken, rng)
@@ -128,6 +134,8 @@ class HAMP:
         """The dense network, uniform scalings 0.9 ... 0.1, then random levels of pruning."""
         if number == 0:
             return Candidate(0, self._space.dense, "dense")
+        if number <= len(self._warm):
+            return Candidate(number, self._warm[number - 1], "initial")
         if number <= 9 and (genome := self._space.uniform(1 - number / 10)) not in taken:
             return Candidate(number, genome, "initial")
         return Candidate(
@@ -171,7 +179,7 @@ class HAMP:
         genomes, values = _genomes(self._archive), _values(self._archive)
         predictors = [
             surrogate(genomes, column)
-            for surrogate, column in zip(self._surrogates, values.T, strict=True)
+            for surrogate, column in zip(self._informed(self._archive), values.T, strict=True)
         ]
         landscape = self._landscape(predictors, asked[self._committed :])
         genome = climb(
@@ -188,6 +196,16 @@ class HAMP:
         expected = tuple(predicted(predictors, np.array([genome]))[0].tolist())
         return Candidate(number, genome, "local search", Forecast(expected, tau))
 
+    def _informed(self, entries: Sequence[Evaluation]) -> list[Surrogate]:
+        """The surrogates, which also learn from what was known before, beside these entries."""
+        known = {entry.candidate.genome for entry in entries}
+        return [
+            _with_prior(
+                surrogate, {g: v for g, v in self._prior.get(name, {}).items() if g not in known}
+            )
+            for name, surrogate in zip(self._names, self._surrogates, strict=True)
+        ]
+
     def _agreements(self) -> tuple[float, ...]:
         """How far each surrogate can be believed, asked anew after every ten outcomes.
 
@@ -200,7 +218,7 @@ class HAMP:
             self._tau = {
                 count: tuple(
                     agreement(surrogate, genomes, column)
-                    for surrogate, column in zip(self._surrogates, values.T, strict=True)
+                    for surrogate, column in zip(self._informed(known), values.T, strict=True)
                 )
             }
         return self._tau[count]
@@ -259,6 +277,17 @@ class HAMP:
 
     def _violated(self, values: Points) -> NDArray[np.float64]:
         return violations(self._constraints, self._names, values, self._dense)
+
+
+def _with_prior(surrogate: Surrogate, prior: Mapping[Genome, float]) -> Surrogate:
+    if not prior:
+        return surrogate
+    before, worth = np.array(list(prior), dtype=np.int64), np.array(list(prior.values()))
+
+    def informed(genomes: Genomes, values: NDArray[np.float64]) -> Predictor:
+        return surrogate(np.vstack([before, genomes]), np.concatenate([worth, values]))
+
+    return informed
 
 
 def _genomes(evaluations: Sequence[Evaluation]) -> Genomes:

@@ -170,6 +170,32 @@ def test_a_list_of_criteria_is_searched_group_by_group(unbroken, tmp_path):
     assert (tmp_path / "run" / "rankings.safetensors").read_bytes() == ranked
 
 
+def test_a_warm_start_measures_nothing_again(unbroken, tmp_path):
+    warm = ("--set", f"search.warm_start={unbroken}")
+    arguments = ("--run", tmp_path / "run", "--evaluations", 40, "--seed", 3)
+    run("search", EXAMPLE, *arguments, *warm, *trained_as(unbroken))
+    earlier = secateur.open_run(unbroken).results()
+    found = secateur.open_run(tmp_path / "run").results()
+    errors = {member.genome: member.objectives["error"] for member in earlier.members}
+    journal = Journal.open(tmp_path / "run" / "journal.db")
+    answers = journal.answers()
+    journal.close()
+    for member in found.members:
+        again = answers[member.id]["error"].worker == "an earlier run"
+        assert again == (member.genome in errors)
+        if again:
+            assert member.objectives["error"] == errors[member.genome]
+    assert len({m.genome for m in found.members} & set(errors)) >= len(earlier.front)
+    assert found.hypervolumes[-1] >= earlier.hypervolumes[-1]
+
+
+def test_a_warm_start_from_another_network_is_refused(unbroken, tmp_path, capsys):
+    arguments = ("--run", str(tmp_path / "run"), "--set", f"search.warm_start={unbroken}")
+    other = ("--set", "pruning.round_to=8", *trained_as(unbroken))
+    assert main(["search", str(EXAMPLE), *arguments, *other]) == 2
+    assert "has another pruning: its errors do not hold here" in capsys.readouterr().err
+
+
 def test_nearly_all_genomes_are_distinct(unbroken):
     members = secateur.open_run(unbroken).results().members
     assert len({member.widths for member in members}) == EVALUATIONS

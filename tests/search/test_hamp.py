@@ -11,7 +11,7 @@ from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 from secateur.search.constraint import Constraint
 from secateur.search.hamp import HAMP, Settings, scattered, unseen
-from secateur.search.indicators import hypervolume
+from secateur.search.indicators import front, hypervolume
 from secateur.search.objective import Objective
 from secateur.search.selection import rank_and_crowding
 from secateur.search.space import LayerGroup, Space
@@ -318,3 +318,43 @@ def test_a_surrogate_is_needed_for_what_is_only_bounded():
     bounded = Constraint("params", 0.5, relative=True)
     with pytest.raises(ValueError, match=r"one surrogate for each of error, .*, params, got 3"):
         hamp(constraints=[bounded])
+
+
+def drive(algorithm: Algorithm, evaluations: int) -> list[Candidate]:
+    return run(algorithm, evaluations, window=1)
+
+
+def test_a_warm_start_begins_with_what_it_is_given():
+    front = [(8, 8, 16, 16, 16, 32, 32), SPACE.dense, (4, 4, 8, 8, 8, 16, 16)]
+    asked = drive(hamp(warm=front), 6)
+    assert [c.genome for c in asked[:3]] == [SPACE.dense, front[0], front[2]]
+    assert {c.origin for c in asked[3:]} <= {"variation", "local search", "random move"}
+
+
+def test_surrogates_learn_from_what_was_known_before():
+    seen: list[int] = []
+
+    def counting(genomes: Genomes, values: np.ndarray) -> Predictor:
+        seen.append(len(genomes))
+        return parabolas(genomes, values)
+
+    rng = np.random.default_rng(0)
+    before = [SPACE.random(rng) for _ in range(50)]
+    errors = {genome: float(truth(np.array([genome]))[0, 0]) for genome in before}
+    surrogates = [counting, known(1), known(2)]
+    drive(hamp(surrogates, warm=before[:12], prior={"error": errors}), 20)
+    assert min(seen) >= 38  # what is in the archive does not count twice
+    assert max(seen) <= 50 + 20
+
+
+def test_a_warm_start_finds_more_with_the_same_budget():
+    gains = []
+    for seed in range(4):
+        first = drive(hamp([parabolas] * 3, seed=seed), 100)
+        values = truth(np.array([candidate.genome for candidate in first]))
+        best = [first[i].genome for i in front(values)][:12]
+        errors = {c.genome: float(v) for c, v in zip(first, values[:, 0], strict=True)}
+        cold = hamp([parabolas] * 3, seed=seed + 10)
+        warm = hamp([parabolas] * 3, seed=seed + 10, warm=best, prior={"error": errors})
+        gains.append(volume(drive(warm, 40)) - volume(drive(cold, 40)))
+    assert np.mean(gains) > 0

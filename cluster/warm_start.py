@@ -1,0 +1,70 @@
+"""Warm start: what an earlier run has measured, where it holds for this one, too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..actors.job import Quantity
+from ..search.candidate import Estimate
+from ..search.space import Genome
+from .config import Config, ConfigError
+from .record import Record
+from .workpiece import DENSE_WEIGHTS, RANKINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier run's measurements by quantity and genome, and its front from end to end."""
+
+    front: tuple[Genome, ...] = ()
+    known: Mapping[Quantity, Mapping[Genome, Estimate]] = field(default_factory=dict)
+
+    def answer(self, genome: Genome, quantity: Quantity) -> Estimate | None:
+        """Return what is known already, if it is."""
+        return self.known.get(quantity, {}).get(genome)
+
+
+def require_comparable(config: Config) -> None:
+    """Refuse an earlier run whose errors were found in another way, before anything starts."""
+    if config.search.warm_start is None:
+        return
+    theirs = Record(Path(config.search.warm_start)).config
+    same = ("name", "recalibration_images")
+    if theirs.pruning != config.pruning:
+        raise _other(config, "pruning")
+    if any(getattr(theirs.data, key) != getattr(config.data, key) for key in same):
+        raise _other(config, "data")
+
+
+def earlier(config: Config, directory: Path) -> Earlier:
+    """Take over what an earlier run knows: errors always, latencies from the same device only.
+
+    Errors hold where network, weights, data, criterion and recalibration are the same; another
+    dense network is refused.
+    """
+    if config.search.warm_start is None:
+        return Earlier()
+    source = Record(Path(config.search.warm_start))
+    for name in (DENSE_WEIGHTS, RANKINGS):
+        if (source.path / name).read_bytes() != (directory / name).read_bytes():
+            raise _other(config, "dense network")
+    here, there = (one.journal.fact("device") for one in (Record(directory), source))
+    wanted: list[Quantity] = ["error"]
+    if here is not None and here == there:
+        wanted.append("latency_ms")
+    genomes = {candidate.number: candidate.genome for candidate, _ in source.journal.candidates()}
+    known: dict[Quantity, dict[Genome, Estimate]] = {quantity: {} for quantity in wanted}
+    for number, answers in source.journal.answers().items():
+        for quantity in wanted:
+            if quantity in answers and isinstance(result := answers[quantity].result, Estimate):
+                known[quantity][genomes[number]] = result
+    results = source.results()
+    front = tuple(member.genome for member in results.front if member.id != results.dense.id)
+    return Earlier(front, known)
+
+
+def _other(config: Config, what: str) -> ConfigError:
+    return ConfigError(
+        f"search.warm_start: {config.search.warm_start} has another {what}: its errors do not "
+        "hold here"
+    )
