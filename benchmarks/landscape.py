@@ -8,12 +8,13 @@ DATA holds CIFAR-10 and the published weights; by default it is what SECATEUR_TE
 Half of the networks are spread over the space (HAMP's initial design), half lie near the front
 (HAMP itself), by ordinary runs with seeds of their own: error on CIFAR-10's search split after
 recalibration, latency in ONNX Runtime, memory. Each run that is complete is written to
-`benchmarks/data/NETWORK.parquet`; those that are there are not made again, and one that was stopped
-is resumed from the folder. Hours on two cores. `--quick` makes one small run of each kind and
-writes into the folder instead; without data it does nothing.
+`benchmarks/data/NETWORK.parquet`; those that are there are not made again, one that was killed is
+resumed from the folder, and Ctrl-C writes what there is of one. Hours on two cores. `--quick` makes
+one small run of each kind and writes into the folder instead; without data it does nothing.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import tempfile
@@ -66,10 +67,18 @@ def batches(network: str, quick: bool) -> Iterator[Batch]:
 
 
 def record(batch: Batch, root: Path, folder: Path) -> list[dict[str, Any]]:
-    """Make a run, or go on with it, and return a row for every network that it measured."""
+    """Make a run, or go on with it, and return a row for every network that it measured.
+
+    An interrupt ends it early.
+    """
     path = folder / f"{batch.network}-{batch.kind}-{batch.seed}"
     known = (path / "journal.db").exists()
-    run = secateur.open_run(path).resume() if known else secateur.launch(batch.config(root), path)
+    with contextlib.suppress(KeyboardInterrupt):  # what is measured by then counts
+        if known:
+            secateur.open_run(path).resume()
+        else:
+            secateur.launch(batch.config(root), path)
+    run = secateur.open_run(path)
     return [
         {
             "kind": batch.kind,
@@ -111,10 +120,13 @@ def main() -> None:
         for batch in batches(options.network, options.quick):
             if (batch.kind, batch.seed) in there:
                 continue
-            rows += record(batch, options.data_root, folder)
+            made = record(batch, options.data_root, folder)
+            rows += made
             target.parent.mkdir(parents=True, exist_ok=True)
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), target)
             Console(stderr=True).print(f"{batch}: {len(rows)} networks in {target}")
+            if len(made) < batch.size:
+                break
     kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in ("spread", "front")}
     summary = {"networks": len(rows)} | {f"{kind}": len(found) for kind, found in kinds.items()}
     if options.json:
