@@ -1,0 +1,94 @@
+"""What a run's folder tells, from a journal that is written by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from secateur.actors.job import Answer
+from secateur.cluster.config import check_config
+from secateur.cluster.journal import Journal
+from secateur.cluster.record import Record
+from secateur.methods.cost import Cost
+from secateur.search.candidate import Candidate, Estimate, Forecast
+
+NETWORKS = {  # error, MACs, parameters
+    (8, 8): (0.1, 100, 50),
+    (4, 8): (0.2, 60, 30),
+    (8, 4): (0.3, 80, 20),
+    (4, 4): (0.4, 40, 10),
+}
+
+
+def written(folder: Path, **options) -> Record:
+    config = check_config({"objectives": ["error", "macs"], **options}, source="test")
+    journal = Journal.create(
+        folder / "journal.db", {"config": config.model_dump(mode="json"), "groups": ["a", "b"]}
+    )
+    for number, (genome, (error, macs, params)) in enumerate(NETWORKS.items()):
+        count = len(config.quantities)
+        forecast = Forecast((0.2,) * count, (0.7, 1.0, 1.0)[:count]) if number == 3 else None
+        origin = "local search" if forecast else "initial" if number else "dense"
+        genes = genome if "pruning" not in options else (*genome, 0, int(genome[1] < 8))
+        candidate = Candidate(number, genes, origin, forecast)
+        journal.asked(candidate, Cost(macs=macs, params=params, memory_bytes=4 * params))
+        journal.answered(Answer(number, "error", Estimate.exact(error), "w", 1.0))
+    journal.close()
+    return Record(folder)
+
+
+def test_the_front_holds_what_is_not_dominated(tmp_path):
+    results = written(tmp_path).results()
+    assert [member.id for member in results.front] == [3, 1, 0]
+    assert results.infeasible == 0
+
+
+@pytest.mark.parametrize(
+    ("constraint", "ids"),
+    [
+        ("macs <= 0.6x", [3, 1]),
+        ("macs <= 80", [3, 1]),
+        ("error <= 0.2", [1, 0]),
+        ("params <= 0.5x", [3, 2]),
+    ],
+)
+def test_with_constraints_it_holds_what_keeps_them(tmp_path, constraint, ids):
+    results = written(tmp_path, constraints=[constraint]).results()
+    assert [member.id for member in results.front] == ids
+    assert results.infeasible > 0
+    assert set(results.picks.values()) <= set(ids)
+    assert list(results.front[0].objectives) == ["error", "macs"]
+
+
+def test_where_nothing_keeps_them_the_front_is_what_comes_nearest(tmp_path):
+    record = written(tmp_path, constraints=["macs <= 0.01x"])
+    results = record.results()
+    assert [member.id for member in results.front] == [3]
+    assert results.infeasible == len(NETWORKS)
+    assert set(results.picks.values()) == {3}
+    assert record.status()["hypervolume"] == 0.0
+
+
+def test_only_what_keeps_the_constraints_earns_hypervolume(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    free = written(tmp_path / "one").results().hypervolumes
+    bound = written(tmp_path / "other", constraints=["macs <= 0.6x"]).results().hypervolumes
+    assert bound[0] == 0.0 < free[0]
+    assert bound[-1] < free[-1]
+
+
+def test_a_member_names_the_criteria_that_it_chose(tmp_path):
+    results = written(tmp_path, pruning={"criterion": ["l2", "fpgm"]}).results()
+    assert results.members[2].widths == (8, 4)
+    assert results.members[2].criteria == ("l2", "fpgm")
+    assert results.members[2].as_json()["criteria"] == ["l2", "fpgm"]
+    assert "criteria" not in written_plain(tmp_path / "plain").members[2].as_json()
+
+
+def written_plain(folder: Path):
+    folder.mkdir()
+    return written(folder).results()
+
+
+def test_what_surrogates_were_worth_is_told_where_they_chose(tmp_path):
+    assert written(tmp_path).results().agreement == ((3, {"error": 0.7, "macs": 1.0}),)
