@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..search.constraint import Constraint, quantities
+from ..search.objective import Objective
 
 ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
 CriterionName = Literal["l2", "l1", "fpgm", "bn_scale", "taylor", "random"]
@@ -166,6 +167,11 @@ class Config(_Section):
             if Constraint.parse(text).quantity not in known:
                 raise ValueError(f"{text!r} must bound one of {', '.join(known)}")
         return texts
+
+    @property
+    def minimised(self) -> tuple[Objective, ...]:
+        """The objectives; all but the error count relative to the dense network."""
+        return tuple(Objective(name, relative=name != "error") for name in self.objectives)
 
     @property
     def bounds(self) -> tuple[Constraint, ...]:

@@ -10,18 +10,8 @@ from pathlib import Path
 from ..actors.dispatcher import Dispatcher, WorkersLost
 from ..actors.job import Job
 from ..methods.device import device
-from ..search.algorithm import Algorithm, Search
-from ..search.baselines import RandomSearch, UniformScaling
-from ..search.hamp import HAMP, Settings
-from ..search.netadapt import NetAdapt
-from ..search.nsga2 import NSGA2
-from ..search.operator_portfolio import OperatorPortfolio
-from ..search.selection import Selection, rank_and_crowding
-from ..search.stopping import Patient
-from ..search.surrogate import Surrogate
-from ..surrogates.error_model import error_model
-from ..surrogates.formula import formula
-from ..surrogates.latency_model import latency_model
+from ..search.algorithm import Search
+from .algorithms import algorithm
 from .config import Config
 from .coordinator import Coordinator, RunFailed
 from .crew import workers
@@ -31,7 +21,7 @@ from .lock import held
 from .progress import Watcher
 from .record import JOURNAL, Record
 from .report import write_report
-from .warm_start import Earlier, earlier, require_comparable
+from .warm_start import earlier, require_comparable
 from .whole_file import write_whole
 from .workpiece import (
     Workpiece,
@@ -92,15 +82,8 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
         settings = config.latency
         run.journal.note("device", device(threads=settings.threads, batch=settings.batch))
     taken_over = earlier(config, run.path)
-    algorithm = _algorithm(config, workpiece, run, taken_over)
-    if config.search.patience:
-        algorithm = Patient(
-            algorithm,
-            run.objectives,
-            patience=config.search.patience,
-            constraints=config.bounds,
-        )
-    search, seconds = Search(algorithm, window=config.search.window), _seconds(config)
+    search = Search(algorithm(config, workpiece, taken_over), window=config.search.window)
+    seconds = _seconds(config)
     with workers(run, workpiece, watcher) as dispatcher:
         watcher.say("searching")
         Coordinator(
@@ -139,76 +122,6 @@ def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:
         dispatcher.submit(Job(member.id, member.genome, "final_error"))
     for _ in missing:
         run.journal.answered(dispatcher.next_answer())
-
-
-def _algorithm(config: Config, workpiece: Workpiece, run: Record, taken_over: Earlier) -> Algorithm:
-    """The one place where an algorithm is chosen by name."""
-    space, settings = workpiece.space, config.search
-    match settings.algorithm:
-        case "random":
-            return RandomSearch(space, seed=settings.seed)
-        case "uniform":
-            return UniformScaling(space)
-        case "netadapt":
-            return NetAdapt(space)
-        case "optuna-nsga2":
-            from ..search.optuna_nsga2 import OptunaNSGA2  # optional
-
-            return OptunaNSGA2(
-                space,
-                seed=settings.seed,
-                objectives=len(config.objectives),
-                population=settings.population,
-            )
-        case "nsga2":
-            return NSGA2(
-                space,
-                seed=settings.seed,
-                population=settings.population,
-                objectives=config.objectives,
-                constraints=config.bounds,
-            )
-        case "hamp":
-            return HAMP(
-                space,
-                run.objectives,
-                [_surrogate(name, workpiece) for name in config.quantities],
-                seed=settings.seed,
-                constraints=config.bounds,
-                settings=Settings(
-                    population=settings.population,
-                    local_search=settings.hamp.local_search,
-                    trust=settings.hamp.trust,
-                    worst_error=settings.worst_error,
-                ),
-                selection=_selection(config),
-                warm=taken_over.front,
-                prior={
-                    quantity: {genome: estimate.value for genome, estimate in known.items()}
-                    for quantity, known in taken_over.known.items()
-                },
-            )
-
-
-def _selection(config: Config) -> Selection | None:
-    match config.search.hamp.selection:
-        case "operators":
-            return OperatorPortfolio()
-        case "nsga2":
-            return rank_and_crowding
-        case _:
-            return None
-
-
-def _surrogate(objective: str, workpiece: Workpiece) -> Surrogate:
-    widths = workpiece.prunable.plan.widths
-    match objective:
-        case "error":
-            return error_model(widths, workpiece.space.criteria)
-        case "latency_ms":
-            return latency_model(widths)
-        case _:
-            return formula(getattr(workpiece.cost, objective), len(widths))
 
 
 @contextmanager

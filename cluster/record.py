@@ -13,7 +13,7 @@ from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.constraint import violations
 from ..search.indicators import front, knee, running_hypervolume
-from ..search.objective import Objective, Scale
+from ..search.objective import Scale
 from .config import Config, check_config
 from .coordinator import outcome_of
 from .journal import Journal, archive_hash
@@ -46,11 +46,6 @@ class Record:
         if self.journal.fact("completed"):
             return "complete"
         return "failed" if self.journal.fact("failed") else "stopped"
-
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        """What is minimised; all but the error count relative to the dense network."""
-        return tuple(Objective(name, relative=name != "error") for name in self.config.objectives)
 
     def status(self) -> dict[str, Any]:
         """Return how far the run is."""
@@ -105,8 +100,8 @@ class Record:
         if not evaluated:
             return None
         values = np.array([outcome.objectives for outcome, _ in evaluated])
-        points = values[:, : len(self.objectives)]
-        scaled = Scale.of(self.objectives, points[0].tolist()).normalise(points)
+        points = values[:, : len(self.config.minimised)]
+        scaled = Scale.of(self.config.minimised, points[0].tolist()).normalise(points)
         excess = violations(self.config.bounds, self.config.quantities, values, values[0].tolist())
         members = [
             self._member(outcome, cost, answers.get(outcome.candidate.number, {}))
@@ -130,7 +125,7 @@ class Record:
             seed=self.config.search.seed,
             budget=self.config.search.evaluations,
             elapsed_s=self.journal.elapsed_seconds(),
-            objectives=self.objectives,
+            objectives=self.config.minimised,
             groups=tuple(self.journal.fact("groups")),
             dense=members[0],
             members=tuple(members),

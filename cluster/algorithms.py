@@ -1,0 +1,101 @@
+"""Algorithms: which search runs, by the words of the configuration."""
+
+import numpy as np
+
+from ..search.algorithm import Algorithm
+from ..search.baselines import RandomSearch, UniformScaling
+from ..search.hamp import HAMP, Settings
+from ..search.netadapt import NetAdapt
+from ..search.nsga2 import NSGA2
+from ..search.objective import REFERENCE
+from ..search.operator_portfolio import OperatorPortfolio
+from ..search.selection import Selection, rank_and_crowding
+from ..search.stopping import Patient
+from ..search.surrogate import Surrogate
+from ..surrogates.error_model import error_model
+from ..surrogates.formula import formula
+from ..surrogates.latency_model import latency_model
+from .config import Config
+from .warm_start import Earlier
+from .workpiece import Workpiece
+
+
+def algorithm(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algorithm:
+    """Return the algorithm that a configuration names, as patient as it says."""
+    named = _by_name(config, workpiece, taken_over)
+    patience = config.search.patience
+    if patience is None:
+        return named
+    return Patient(named, config.minimised, patience=patience, constraints=config.bounds)
+
+
+def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algorithm:
+    space, settings = workpiece.space, config.search
+    match settings.algorithm:
+        case "random":
+            return RandomSearch(space, seed=settings.seed)
+        case "uniform":
+            return UniformScaling(space)
+        case "netadapt":
+            return NetAdapt(space)
+        case "optuna-nsga2":
+            from ..search.optuna_nsga2 import OptunaNSGA2  # optional
+
+            return OptunaNSGA2(
+                space,
+                seed=settings.seed,
+                objectives=len(config.objectives),
+                population=settings.population,
+            )
+        case "nsga2":
+            return NSGA2(
+                space,
+                seed=settings.seed,
+                population=settings.population,
+                objectives=config.objectives,
+                constraints=config.bounds,
+            )
+        case "hamp":
+            return HAMP(
+                space,
+                config.minimised,
+                [_surrogate(name, workpiece) for name in config.quantities],
+                seed=settings.seed,
+                constraints=config.bounds,
+                settings=Settings(
+                    population=settings.population,
+                    local_search=settings.hamp.local_search,
+                    trust=settings.hamp.trust,
+                    worst_error=settings.worst_error,
+                ),
+                selection=_selection(config),
+                warm=taken_over.front,
+                prior={
+                    quantity: {genome: estimate.value for genome, estimate in known.items()}
+                    for quantity, known in taken_over.known.items()
+                },
+            )
+
+
+def _selection(config: Config) -> Selection | None:
+    match config.search.hamp.selection:
+        case "operators":
+            worst = {"error": config.search.worst_error}
+            return OperatorPortfolio(
+                np.array([worst.get(name, REFERENCE) for name in config.objectives])
+            )
+        case "nsga2":
+            return rank_and_crowding
+        case _:
+            return None
+
+
+def _surrogate(objective: str, workpiece: Workpiece) -> Surrogate:
+    widths = workpiece.prunable.plan.widths
+    match objective:
+        case "error":
+            return error_model(widths, workpiece.space.criteria)
+        case "latency_ms":
+            return latency_model(widths)
+        case _:
+            return formula(getattr(workpiece.cost, objective), len(widths))
