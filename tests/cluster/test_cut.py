@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -89,15 +88,6 @@ def test_a_folder_that_holds_something_is_not_overwritten(tmp_path, capsys):
     assert "--to must be a new or an empty folder" in capsys.readouterr().err
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("two_threads")
 def test_the_published_pruned_network_keeps_its_accuracy_and_can_be_pruned_further(
     real_data, tmp_path, capsys
 ):
