@@ -1,13 +1,11 @@
 """Algorithms: which search runs, by the words of the configuration."""
 
-import numpy as np
-
 from ..search.algorithm import Algorithm
 from ..search.baselines import RandomSearch, UniformScaling
 from ..search.hamp import HAMP, Settings
 from ..search.netadapt import NetAdapt
 from ..search.nsga2 import NSGA2
-from ..search.objective import REFERENCE
+from ..search.objective import reference_point
 from ..search.operator_portfolio import OperatorPortfolio
 from ..search.selection import Selection, rank_and_crowding
 from ..search.stopping import Patient
@@ -80,10 +78,7 @@ def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algor
 def _selection(config: Config) -> Selection | None:
     match config.search.hamp.selection:
         case "operators":
-            worst = {"error": config.search.worst_error}
-            return OperatorPortfolio(
-                np.array([worst.get(name, REFERENCE) for name in config.objectives])
-            )
+            return OperatorPortfolio(reference_point(config.objectives, config.search.worst_error))
         case "nsga2":
             return rank_and_crowding
         case _:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,7 +82,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
         run.journal.note("device", device(threads=settings.threads, batch=settings.batch))
     taken_over = earlier(config, run.path)
     search = Search(algorithm(config, workpiece, taken_over), window=config.search.window)
-    seconds = _seconds(config)
+    hours = config.search.hours
     with workers(run, workpiece, watcher) as dispatcher:
         watcher.say("searching")
         Coordinator(
@@ -93,7 +92,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
             quantities=config.quantities,
             cost=workpiece.cost,
             budget=config.search.evaluations,
-            expired=lambda: run.journal.elapsed_seconds() >= seconds,
+            expired=lambda: hours is not None and run.journal.elapsed_seconds() >= 3600 * hours,
             known=taken_over.answer,
             watch=watcher.evaluated,
         ).run()
@@ -105,10 +104,6 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
         export_member(workpiece, pick(results, name), run.path / EXPORTS / name)
     write_report(dataclasses.replace(results, state="complete"), run.path)
     run.journal.note("completed", True)
-
-
-def _seconds(config: Config) -> float:
-    return math.inf if config.search.hours is None else 3600 * config.search.hours
 
 
 def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:

@@ -103,8 +103,9 @@ class Record:
         points = values[:, : len(self.config.minimised)]
         scaled = Scale.of(self.config.minimised, points[0].tolist()).normalise(points)
         excess = violations(self.config.bounds, self.config.quantities, values, values[0].tolist())
+        groups = tuple(self.journal.fact("groups"))
         members = [
-            self._member(outcome, cost, answers.get(outcome.candidate.number, {}))
+            self._member(outcome, cost, len(groups), answers.get(outcome.candidate.number, {}))
             for outcome, cost in evaluated
         ]
         feasible = np.flatnonzero(excess == 0)
@@ -126,7 +127,7 @@ class Record:
             budget=self.config.search.evaluations,
             elapsed_s=self.journal.elapsed_seconds(),
             objectives=self.config.minimised,
-            groups=tuple(self.journal.fact("groups")),
+            groups=groups,
             dense=members[0],
             members=tuple(members),
             front=tuple(members[index] for index in on_front),
@@ -146,11 +147,13 @@ class Record:
             ),
         )
 
-    def _member(self, outcome: Evaluation, cost: Cost, answers: Mapping[str, Answer]) -> Member:
+    def _member(
+        self, outcome: Evaluation, cost: Cost, groups: int, answers: Mapping[str, Answer]
+    ) -> Member:
         candidate: Candidate = outcome.candidate
         final = answers.get("final_error")
         objectives = [str(name) for name in self.config.objectives]
-        groups, names = len(self.journal.fact("groups")), self.config.pruning.criteria
+        names = self.config.pruning.criteria
         return Member(
             id=candidate.number,
             objectives=dict(zip(objectives, outcome.estimates[: len(objectives)], strict=True)),

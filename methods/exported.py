@@ -13,8 +13,7 @@ from torch import nn
 
 from .import_path import resolve
 from .surgery import fit
-from .weights import State, state_of
-from .zero_channels import missing
+from .weights import State, missing, state_of
 
 FORMAT = 1
 ONNX, WEIGHTS, CARD = "model.onnx", "model.safetensors", "model.json"

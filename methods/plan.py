@@ -27,10 +27,9 @@ class PlannedGroup:
     """Channels that may leave one by one, each from all the tensors that hold it.
 
     A group is named after the first layer that makes its channels (a second group of the same layer
-    has `#2` behind it, and so on). `unit` is how many of that
-    layer's outputs leave at once: more than one where a grouped convolution loses whole groups.
-    `filters` are the weights whose first dimension makes the channels, `layers` all layers that
-    hold them, both in order of execution.
+    has `#2` behind it, and so on). `unit` is how many of that layer's outputs leave at once: more
+    than one where a grouped convolution loses whole groups. `filters` are the weights whose first
+    dimension makes the channels, `layers` all layers that hold them, both in order of execution.
     """
 
     name: str

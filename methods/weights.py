@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .arrays import read_arrays
-from .zero_channels import missing
+from .zero_channels import ZeroChannels
 
 State = dict[str, Tensor]
 
@@ -55,6 +55,20 @@ def assign(network: nn.Module, weights: State) -> nn.Module:
     network.load_state_dict({name: weights.get(name, own[name]) for name in own}, strict=False)
     require_finite(state_of(network))
     return network
+
+
+def missing(network: nn.Module, weights: State) -> list[str]:
+    """Name the tensors that a network needs and weights lack.
+
+    Zeros of a padding may be absent, as in weights that were published for another implementation.
+    """
+    zeros = {
+        f"{name}.{part}"
+        for name, module in network.named_modules()
+        if isinstance(module, ZeroChannels)
+        for part in ("before", "after")
+    }
+    return [name for name in state_of(network) if name not in weights and name not in zeros]
 
 
 def require_finite(state: State) -> None:

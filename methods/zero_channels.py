@@ -1,7 +1,5 @@
 """Zero channels: padding that is part of a network's tensors, so that it can be cut like them."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
@@ -28,22 +26,3 @@ class ZeroChannels(nn.Module):
             zeros.expand(batch, -1, height, width) for zeros in (self.before, self.after)
         )
         return torch.cat([before, inputs, after], dim=1)
-
-
-def missing(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Name the tensors that a network needs and weights lack.
-
-    Zeros of a padding may be absent, as in weights that were published for another implementation,
-    and so may the batch counters of BatchNorm.
-    """
-    zeros = {
-        f"{name}.{part}"
-        for name, module in network.named_modules()
-        if isinstance(module, ZeroChannels)
-        for part in ("before", "after")
-    }
-    return [
-        name
-        for name in network.state_dict()
-        if name not in weights and name not in zeros and not name.endswith("num_batches_tracked")
-    ]

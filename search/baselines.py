@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .candidate import Candidate, Outcome
-from .hamp import unseen
+from .hamp import unseen_at_random
 from .randomness import generator
 from .space import Genome, Space
 
@@ -29,7 +29,7 @@ class RandomSearch:
         if len(taken) >= self._space.size:
             return None
         rng = generator(self._seed, "random", number)
-        genome = unseen(lambda: self._space.random(rng), self._space, taken, rng)
+        genome = unseen_at_random(self._space, taken, rng)
         return Candidate(number, genome, "initial")
 
 

@@ -16,7 +16,7 @@ from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
 from .constraint import Constraint, quantities, violations
 from .indicators import Points
 from .local_search import Landscape, climb, predicted
-from .objective import REFERENCE, Objective, Scale
+from .objective import REFERENCE, Objective, Scale, reference_point
 from .randomness import generator
 from .selection import (
     Selection,
@@ -84,11 +84,8 @@ class HAMP:
         self._surrogates = tuple(surrogates)
         self._seed = seed
         self._settings = settings or Settings()
-        self._reference = np.array(
-            [
-                self._settings.worst_error if objective.name == "error" else REFERENCE
-                for objective in objectives
-            ]
+        self._reference = reference_point(
+            [objective.name for objective in objectives], self._settings.worst_error
         )
         self._selection = selection or partial(portfolio_selection, reference=self._reference)
         self._scale: Scale | None = None
@@ -305,6 +302,11 @@ def scattered(space: Space, rng: np.random.Generator) -> Genome:
     steps = np.rint(np.clip(level + shifts, 0, 1) * space.highest[:groups]).astype(np.int64)
     criteria = rng.integers(space.criteria, size=space.genes - groups)
     return space.at(np.concatenate([steps, criteria]))
+
+
+def unseen_at_random(space: Space, taken: set[Genome], rng: np.random.Generator) -> Genome:
+    """Draw a genome that is new from the whole space; there must be one left."""
+    return unseen(lambda: space.random(rng), space, taken, rng)
 
 
 def unseen(

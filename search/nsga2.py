@@ -15,7 +15,7 @@ from pymoo.operators.repair.rounding import RoundingRepair
 
 from .candidate import Candidate, Evaluation, Outcome
 from .constraint import Constraint, quantities, violations
-from .hamp import unseen
+from .hamp import unseen_at_random
 from .indicators import Points
 from .randomness import generator
 from .selection import feasible_first, rank_and_crowding
@@ -75,7 +75,7 @@ class NSGA2:
         generation, place = divmod(number, self._size)
         rng = generator(self._seed, "nsga2", number)
         if generation == 0 or (len(self._parents) < 2 and self._committed >= number - place):
-            genome = unseen(lambda: self._space.random(rng), self._space, taken, rng)
+            genome = unseen_at_random(self._space, taken, rng)
             return Candidate(number, genome, "initial")
         if self._committed < generation * self._size:
             return None
@@ -85,7 +85,7 @@ class NSGA2:
         batch = self._batch[1]
         if place < len(batch) and batch[place] not in taken:
             return Candidate(number, batch[place], "variation")
-        genome = unseen(lambda: self._space.random(rng), self._space, taken, rng)
+        genome = unseen_at_random(self._space, taken, rng)
         return Candidate(number, genome, "initial")
 
     def _mate(self, generation: int, earlier: set[Genome]) -> list[Genome]:

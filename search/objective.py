@@ -10,6 +10,11 @@ REFERENCE = 1.1
 """The reference point of every hypervolume, in each normalised objective."""
 
 
+def reference_point(names: Sequence[str], worst_error: float) -> NDArray[np.float64]:
+    """Return the corner beyond which nothing counts, where the error has a bound of its own."""
+    return np.array([worst_error if name == "error" else REFERENCE for name in names])
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """A quantity to minimise; one that is `relative` counts in multiples of the dense network's."""

@@ -9,7 +9,7 @@ from optuna.samplers import NSGAIISampler
 from optuna.trial import create_trial
 
 from .candidate import Candidate, Evaluation, Outcome
-from .hamp import unseen
+from .hamp import unseen_at_random
 from .randomness import generator
 from .space import Space
 
@@ -57,7 +57,7 @@ class OptunaNSGA2:
             genome = self._space.at(np.array([drawn[name] for name in self._distributions]))
             if genome not in taken:
                 return Candidate(number, genome, "variation")
-        genome = unseen(lambda: self._space.random(rng), self._space, taken, rng)
+        genome = unseen_at_random(self._space, taken, rng)
         return Candidate(number, genome, "initial")
 
     def _study(self, seed: int) -> Study:
