@@ -26,15 +26,21 @@ class CostModel:
         *,
         batch: int,
     ) -> None:
-        self._sizes = {
-            (name, dim): plan.sizes((name, dim), size)
-            for name, shape in shapes.items()
-            for dim, size in enumerate(shape)
-        }
+        tensors = list(shapes)
+        dims = max((len(shape) for shape in shapes.values()), default=0)
+        self._fixed = np.ones((len(tensors), dims))
+        self._per_width = np.zeros((len(tensors), dims, len(plan.groups)))
+        for row, name in enumerate(tensors):
+            for dim, size in enumerate(shapes[name]):
+                fixed, per_width = plan.sizes((name, dim), size)
+                self._fixed[row, dim] = fixed if per_width.any() else size
+                self._per_width[row, dim] = per_width
+        counted, places = set(parameters), {name: row for row, name in enumerate(tensors)}
+        self._is_parameter = np.array([name in counted for name in tensors], dtype=np.float64)
+        self._positions = np.zeros(len(tensors))
+        for layer in plan.layers:
+            self._positions[places[layer.weight]] += layer.positions
         self._groups = len(plan.groups)
-        self._layers = plan.layers
-        self._shapes = dict(shapes)
-        self._parameters = tuple(parameters)
         self._memory = memory
         self._batch = batch
 
@@ -49,34 +55,19 @@ class CostModel:
 
     def macs(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Multiply-adds for genomes of shape (genomes, groups), shape (genomes,)."""
-        total = np.zeros(len(genomes))
-        for layer in self._layers:
-            total += layer.positions * self._elements(layer.weight, layer.shape, genomes)
-        return total
+        return self._elements(genomes) @ self._positions
 
     def params(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Trainable parameters for genomes of shape (genomes, groups), shape (genomes,)."""
-        return self._sum(self._parameters, genomes)
+        return self._elements(genomes) @ self._is_parameter
 
     def memory_bytes(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Bytes of weights and activations for genomes (genomes, groups), shape (genomes,)."""
-        weights = FLOAT_BYTES * self._sum(tuple(self._shapes), genomes)
+        weights: NDArray[np.float64] = FLOAT_BYTES * self._elements(genomes).sum(axis=1)
         return weights + self._memory.peak_activation_bytes(genomes, self._batch)
 
-    def _sum(self, tensors: Sequence[str], genomes: NDArray[np.int64]) -> NDArray[np.float64]:
-        total = np.zeros(len(genomes))
-        for name in tensors:
-            total += self._elements(name, self._shapes[name], genomes)
-        return total
-
-    def _elements(
-        self, tensor: str, shape: Sequence[int], genomes: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        elements = np.ones(len(genomes))
-        for dim, size in enumerate(shape):
-            fixed, per_width = self._sizes[tensor, dim]
-            if per_width.any():
-                elements = elements * (fixed + genomes @ per_width)
-            else:
-                elements = elements * size
+    def _elements(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Elements of every tensor, shape (genomes, tensors)."""
+        sizes = self._fixed + np.tensordot(genomes, self._per_width, axes=(1, 2))
+        elements: NDArray[np.float64] = sizes.prod(axis=2)
         return elements

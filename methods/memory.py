@@ -83,7 +83,10 @@ def activation_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, 
 
 
 def _lifetimes(graph: onnx.GraphProto, names: Sequence[str]) -> NDArray[np.float64]:
-    """1 where an activation is alive while a node runs, shape (nodes, activations)."""
+    """1 where an activation is alive while a node runs, shape (nodes, activations).
+
+    Nodes that hold no more than another one are left out: they are never the peak.
+    """
     last = len(graph.node) - 1
     born = {INPUT: 0}
     dies: dict[str, int] = {}
@@ -98,4 +101,7 @@ def _lifetimes(graph: onnx.GraphProto, names: Sequence[str]) -> NDArray[np.float
     for column, name in enumerate(names):
         if name in born:
             alive[born[name] : dies.get(name, born[name]) + 1, column] = 1.0
-    return alive
+    rows = np.unique(alive, axis=0)
+    contained = rows @ (1 - rows).T == 0  # row i holds nothing that row j does not
+    maximal: NDArray[np.float64] = rows[contained.sum(axis=1) == 1]
+    return maximal

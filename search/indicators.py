@@ -3,6 +3,8 @@
 pymoo does the sorting and the volumes; every point array has the shape (points, objectives).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
@@ -27,6 +29,67 @@ def hypervolume(points: Points, reference: float | NDArray[np.float64] = REFEREN
     if len(inside) == 0:
         return 0.0
     return float(HV(ref_point=np.broadcast_to(reference, points.shape[1:]))(inside))
+
+
+@dataclass(frozen=True, slots=True)
+class Dominated:
+    """The region that points dominate below a reference point, cut into disjoint boxes.
+
+    With it, what a further point would add costs one pass over the boxes, whatever their number of
+    objectives: made for asking about many points, one by one.
+    """
+
+    lower: Points  # shape (boxes, objectives)
+    reference: NDArray[np.float64]  # shape (objectives,); the boxes' upper ends lie within
+    upper: Points
+
+    @classmethod
+    def by(cls, points: Points, reference: float | NDArray[np.float64] = REFERENCE) -> "Dominated":
+        """Cut up the region that `points` dominate, shape (points, objectives)."""
+        corner = np.broadcast_to(np.asarray(reference, dtype=np.float64), points.shape[1:])
+        inside = points[np.all(points < corner, axis=1)]
+        ordered = inside[np.argsort(inside[:, -1], kind="stable")]
+        lows, highs = [np.empty((0, len(corner)))], [np.empty((0, len(corner)))]
+        below = np.empty((0, len(corner) - 1))  # what earlier points cover up to the reference
+        for point in ordered:
+            low, high = _exclusive(point[:-1], below, corner[:-1])
+            below = np.vstack([below[~np.all(below >= point[:-1], axis=1)], point[:-1]])
+            lows.append(np.column_stack([low, np.full(len(low), point[-1])]))
+            highs.append(np.column_stack([high, np.full(len(high), corner[-1])]))
+        return cls(np.vstack(lows), corner, np.vstack(highs))
+
+    def gains(self, points: Points) -> NDArray[np.float64]:
+        """The hypervolume that each point would add alone, shape (points,)."""
+        total = np.maximum(self.reference - points, 0).prod(axis=1)
+        shared = np.ones((len(points), len(self.lower)))
+        for objective in range(points.shape[1]):
+            floor = np.maximum(self.lower[:, objective], points[:, [objective]])
+            shared *= np.maximum(self.upper[:, objective] - floor, 0)
+        gained: NDArray[np.float64] = total - shared.sum(axis=1)
+        return gained
+
+
+def _exclusive(
+    point: NDArray[np.float64], others: Points, corner: NDArray[np.float64]
+) -> tuple[Points, Points]:
+    """Boxes (lower, upper) of what `point` dominates below `corner` and none of the others does."""
+    if len(point) == 0:
+        return np.empty((int(len(others) == 0), 0)), np.empty((int(len(others) == 0), 0))
+    within = np.maximum(others[np.all(others < corner, axis=1)], point)
+    if len(point) == 1:
+        end = within.min(axis=0, initial=corner[0])
+        some = end > point
+        return point[None][some], end[None][some]
+    within = within[front(within)]
+    levels = np.unique(np.append(within[:, -1], point[-1]))
+    lows, highs = [np.empty((0, len(point)))], [np.empty((0, len(point)))]
+    for bottom, top in zip(levels, np.append(levels[1:], corner[-1]), strict=True):
+        low, high = _exclusive(point[:-1], within[within[:, -1] <= bottom, :-1], corner[:-1])
+        if len(low) == 0:
+            break  # dominated from here on
+        lows.append(np.column_stack([low, np.full(len(low), bottom)]))
+        highs.append(np.column_stack([high, np.full(len(high), top)]))
+    return np.vstack(lows), np.vstack(highs)
 
 
 def running_hypervolume(points: Points, reference: float = REFERENCE) -> list[float]:

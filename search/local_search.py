@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .indicators import Points, front, hypervolume
+from .indicators import Dominated, Points, front
 from .objective import REFERENCE
 from .space import Genome, Space
 from .surrogate import Genomes, Predictor
@@ -45,26 +45,19 @@ class Landscape:
         columns = [predictor(genomes) for predictor in self.predictors]
         hoped = np.stack([mean - self.optimism * deviation for mean, deviation in columns], axis=1)
         points = hoped[:, : len(self.divisors)] / self.divisors
-        kept, volume = self._front
+        kept, region = self._front
         dominated = np.min(points[:, None, :] - kept[None, :, :], axis=2).max(
             axis=1, initial=-np.inf
         )
         beyond = np.max(points - self.reference, axis=1)
         short = np.max([dominated, beyond, self.violations(hoped)], axis=0)
-        return np.array(
-            [
-                -lack
-                if lack > 0
-                else hypervolume(np.vstack([kept, point]), self.reference) - volume
-                for point, lack in zip(points, short, strict=True)
-            ]
-        )
+        return np.where(short > 0, -short, region.gains(points))
 
     @cached_property
-    def _front(self) -> tuple[Points, float]:
-        """The points to beat and the volume they have: a climb asks for them at every step."""
+    def _front(self) -> tuple[Points, Dominated]:
+        """The points to beat and the region they dominate: a climb asks for them at every step."""
         kept = self.points[front(self.points)]
-        return kept, hypervolume(kept, self.reference)
+        return kept, Dominated.by(kept, self.reference)
 
 
 def predicted(predictors: Sequence[Predictor], genomes: Genomes) -> Points:

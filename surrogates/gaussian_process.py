@@ -1,12 +1,13 @@
 """Gaussian process: the regression that both learned surrogates use, on features of their own."""
 
 import warnings
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 from threadpoolctl import ThreadpoolController
 
 _THREADS = ThreadpoolController()  # looks for the libraries once: that takes longer than to predict
@@ -14,30 +15,25 @@ _THREADS = ThreadpoolController()  # looks for the libraries once: that takes lo
 LEARNED_FROM = 128
 """Data that the kernel's parameters are fitted to: a likelihood costs the cube of their number."""
 
+RELEARNED = 10
+"""New data after which the kernel's parameters are found anew."""
+
 
 class GaussianProcess:
     """A fitted process: Matern 5/2 with one length scale, plus noise.
 
     The kernel's parameters are those of the largest likelihood from a fixed start, on one thread,
     so that the same data give the same model. Where there are many data they are found on some of
-    them, evenly spread; the process itself knows all.
+    them, evenly spread, and anew with every tenth; the process itself knows all.
     """
 
     def __init__(self, features: NDArray[np.float64], values: NDArray[np.float64]) -> None:
-        scale = float(np.sqrt(features.shape[1]))
-        kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(scale, (1e-1, 1e4), nu=2.5)
-        kernel = kernel + WhiteKernel(1e-2, (1e-6, 1.0))
-        some = np.unique(np.linspace(0, len(values) - 1, LEARNED_FROM).astype(np.int64))
-        with _THREADS.limit(limits=1), warnings.catch_warnings():
-            # A parameter at its bound is no reason to warn: the search checks the ranking.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self._model = GaussianProcessRegressor(kernel, normalize_y=True)
-            self._model.fit(features[some], values[some])
-            if len(some) < len(values):
-                self._model = GaussianProcessRegressor(
-                    self._model.kernel_, optimizer=None, normalize_y=True
-                )
-                self._model.fit(features, values)
+        count = len(values) // RELEARNED * RELEARNED or len(values)
+        some = np.unique(np.linspace(0, count - 1, LEARNED_FROM).astype(np.int64))
+        kernel = _kernel(features[some].tobytes(), values[some].tobytes(), features.shape[1])
+        self._model = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
+        with _THREADS.limit(limits=1):
+            self._model.fit(features, values)
 
     def __call__(
         self, features: NDArray[np.float64]
@@ -46,3 +42,16 @@ class GaussianProcess:
         with _THREADS.limit(limits=1):
             mean, deviation = self._model.predict(features, return_std=True)
         return mean, deviation
+
+
+@lru_cache(maxsize=16)
+def _kernel(features: bytes, values: bytes, columns: int) -> Kernel:
+    """Find the kernel for such data: remembered, as a search asks again until there are more."""
+    inputs = np.frombuffer(features).reshape(-1, columns)
+    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.sqrt(columns), (1e-1, 1e4), nu=2.5)
+    kernel = kernel + WhiteKernel(1e-2, (1e-6, 1.0))
+    with _THREADS.limit(limits=1), warnings.catch_warnings():
+        # A parameter at its bound is no reason to warn: the search checks the ranking.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = GaussianProcessRegressor(kernel, normalize_y=True)
+        return model.fit(inputs, np.frombuffer(values)).kernel_

@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from secateur.search.indicators import front, hypervolume, knee, running_hypervolume
+from secateur.search.indicators import (
+    Dominated,
+    front,
+    hypervolume,
+    knee,
+    running_hypervolume,
+)
 
 GRID = st.integers(0, 12).map(lambda tenths: tenths / 10)
 
@@ -86,3 +92,31 @@ def test_the_only_point_is_the_knee():
 def test_no_points_have_no_knee():
     with pytest.raises(ValueError, match="at least one point"):
         knee(np.empty((0, 2)))
+
+
+@given(point_sets(most=12))
+def test_a_point_gains_what_the_hypervolume_grows_by(both):
+    points, further, reference = both[::2], both[1::2], 0.9
+    gains = Dominated.by(points, reference).gains(further)
+    before = hypervolume(points, reference)
+    grown = [hypervolume(np.vstack([points, point]), reference) - before for point in further]
+    np.testing.assert_allclose(gains, grown, atol=1e-12)
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+def test_the_boxes_fill_the_dominated_region_without_overlap(objectives):
+    rng = np.random.default_rng(objectives)
+    points, corner = rng.random((40, objectives)), np.full(objectives, 0.8)
+    region = Dominated.by(points, corner)
+    sides = region.upper - region.lower
+    assert np.all(sides > 0)
+    np.testing.assert_allclose(sides.prod(axis=1).sum(), hypervolume(points, corner))
+    probes = rng.random((500, objectives)) * 0.8
+    within = np.all((region.lower <= probes[:, None]) & (probes[:, None] < region.upper), axis=2)
+    dominated = np.any(np.all(points <= probes[:, None], axis=2), axis=1)
+    np.testing.assert_array_equal(within.sum(axis=1), dominated)
+
+
+def test_nothing_dominates_nothing_and_a_point_gains_its_box():
+    region = Dominated.by(np.empty((0, 3)), 1.0)
+    np.testing.assert_allclose(region.gains(np.array([[0.5, 0.5, 0.5], [1.5, 0, 0]])), [0.125, 0])

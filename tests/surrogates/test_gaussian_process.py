@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import kendalltau
 from threadpoolctl import threadpool_info
 
-from secateur.surrogates.gaussian_process import GaussianProcess
+from secateur.surrogates.gaussian_process import GaussianProcess, _kernel
 
 RNG = np.random.default_rng(0)
 MEASURED, ELSEWHERE = RNG.random((40, 3)), RNG.random((60, 3))
@@ -47,3 +47,16 @@ def test_the_number_of_threads_is_put_back():
     before = [library["num_threads"] for library in threadpool_info()]
     GaussianProcess(MEASURED, hill(MEASURED))(ELSEWHERE)
     assert [library["num_threads"] for library in threadpool_info()] == before
+
+
+def test_the_kernel_is_found_anew_with_every_tenth_datum_only():
+    _kernel.cache_clear()
+    for count in (20, 21, 29, 30, 31):
+        GaussianProcess(MEASURED[:count], hill(MEASURED[:count]))
+    assert _kernel.cache_info().misses == 2
+
+
+def test_what_came_since_the_kernel_was_found_counts_all_the_same():
+    mean, deviation = GaussianProcess(MEASURED[:39], hill(MEASURED[:39]))(MEASURED[36:39])
+    np.testing.assert_allclose(mean, hill(MEASURED[36:39]), atol=0.02)
+    assert deviation.max() < 0.1
