@@ -1,99 +1,287 @@
-"""Does the search find more than its baselines? Hypervolume on the digits task, side by side.
+"""Does the search find more than its baselines? Many searches on recorded networks, side by side.
 
-    python benchmarks/search.py [--quick] [--json] [--folder DIR]
+    python benchmarks/search.py [--quick] [--json] [--folder DIR] [--jobs N]
 
-Every algorithm gets the same dense network, the same budget and the same seeds, with real
-evaluations: error on the search split, latency in ONNX Runtime, memory. `--quick` counts MACs in
-place of latency, on fewer seeds and evaluations.
+Every algorithm gets the same budget, the same seeds and the same response model (`response.py`) of
+ResNet-20 and of ResNet-56: error, latency and memory. What is compared is the hypervolume below 1.1
+in each objective, latency and memory relative to the dense network. `share` is the part of its
+budget that an algorithm needs to have as much as NSGA-II has at its end, seed by seed; p-values are
+Wilcoxon's signed-rank test of HAMP against the others at the end. Warm starts go on from HAMP's
+search on the first device, to the second one. `--folder` keeps what was found. `--quick` takes two
+seeds, a short budget and a rougher model.
 """
 
 import argparse
 import json
 import statistics
-import sys
-import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
+from response import NETWORKS, Response
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import wilcoxon
+from threadpoolctl import threadpool_limits
 
-import secateur
+from secateur.cluster.config import Config
+from secateur.search.algorithm import Algorithm, Search
+from secateur.search.baselines import RandomSearch, UniformScaling
+from secateur.search.candidate import Estimate, Evaluation
+from secateur.search.hamp import HAMP, Settings
+from secateur.search.indicators import front, running_hypervolume
+from secateur.search.netadapt import NetAdapt
+from secateur.search.nsga2 import NSGA2
+from secateur.search.objective import Objective, reference_point
+from secateur.search.operator_portfolio import OperatorPortfolio
+from secateur.search.optuna_nsga2 import OptunaNSGA2
+from secateur.search.selection import rank_and_crowding
+from secateur.search.space import Genome
+from secateur.surrogates.error_model import error_model
+from secateur.surrogates.formula import formula
+from secateur.surrogates.latency_model import latency_model
 
-ALGORITHMS = ("hamp", "nsga2", "random")
+NAMES = ("error", "latency_ms", "memory_bytes")
+OBJECTIVES = tuple(Objective(name, relative=name != "error") for name in NAMES)
+WORST = 1.1
+WINDOW = Config().search.window
+FIRST, SECOND = "latency_ms", "latency_batch_ms"
 
 
-def configuration(algorithm: str, seed: int, weights: Path | None, quick: bool) -> dict:
-    """Return the digits task for one algorithm and seed."""
-    config = {
-        "objectives": ["error", "macs" if quick else "latency_ms", "memory_bytes"],
-        "latency": {"seconds": 0.2},
-        "search": {
-            "algorithm": algorithm,
-            "seed": seed,
-            "evaluations": 60 if quick else 200,
-            "worst_error": 1.1,  # where the hypervolume that is compared ends, too
-        },
-        "network": {},
-    }
-    if weights:
-        config["network"]["weights"] = str(weights)
-    return config
+@dataclass(frozen=True)
+class Found:
+    """What a search measured, in order: genomes and normalised points."""
+
+    genomes: list[Genome]
+    points: list[list[float]]
+
+    @property
+    def volumes(self) -> list[float]:
+        """The hypervolume after every evaluation."""
+        return running_hypervolume(np.array(self.points))
 
 
-def measure(folder: Path, seeds: range, quick: bool) -> dict[str, list[float]]:
-    """Run everything; return the final hypervolumes of every algorithm, a seed each."""
-    found: dict[str, list[float]] = {algorithm: [] for algorithm in ALGORITHMS}
-    weights = None
-    for seed in seeds:
-        for algorithm in ALGORITHMS:
-            config = configuration(algorithm, seed, weights, quick)
-            path = folder / f"{algorithm}-{seed}"
-            known = (path / "journal.db").exists()
-            run = secateur.open_run(path).resume() if known else secateur.launch(config, path)
-            weights = weights or run.path / "dense.safetensors"
-            found[algorithm].append(run.results().hypervolumes[-1])
-            print(f"{algorithm} seed {seed}: {found[algorithm][-1]:.4f}", file=sys.stderr)
+@dataclass(frozen=True)
+class Start:
+    """Where a search begins: its seed, and what is known from another device."""
+
+    seed: int
+    warm: tuple[Genome, ...] = ()
+    errors: Mapping[Genome, float] = field(default_factory=dict)
+
+
+def hamp(response: Response, start: Start, **settings: float) -> HAMP:
+    """HAMP as the product sets it up."""
+    return _hamp(response, start, Settings(worst_error=WORST, **settings))
+
+
+def _hamp(response: Response, start: Start, settings: Settings, selection=None) -> HAMP:
+    dense = [group.width for group in response.space.groups]
+    surrogates = [
+        error_model(dense),
+        latency_model(dense),
+        formula(response.cost.memory_bytes, len(dense)),
+    ]
+    return HAMP(
+        response.space,
+        OBJECTIVES,
+        surrogates,
+        seed=start.seed,
+        settings=settings,
+        selection=selection,
+        warm=start.warm,
+        prior={"error": start.errors},
+    )
+
+
+ALGORITHMS: dict[str, Callable[[Response, Start], Algorithm]] = {
+    "hamp": hamp,
+    "nsga2": lambda response, start: NSGA2(response.space, seed=start.seed),
+    "optuna-nsga2": lambda response, start: OptunaNSGA2(
+        response.space, seed=start.seed, objectives=len(NAMES)
+    ),
+    "netadapt": lambda response, _: NetAdapt(response.space),
+    "uniform": lambda response, _: UniformScaling(response.space),
+    "random": lambda response, start: RandomSearch(response.space, seed=start.seed),
+    "hamp, operators": lambda response, start: _hamp(
+        response,
+        start,
+        Settings(worst_error=WORST),
+        OperatorPortfolio(reference_point(NAMES, WORST)),
+    ),
+    "hamp, nsga2 selection": lambda response, start: _hamp(
+        response, start, Settings(worst_error=WORST), rank_and_crowding
+    ),
+    "hamp, no local search": lambda response, start: hamp(response, start, local_search=0.0),
+}
+SEEDLESS = ("netadapt", "uniform")
+WARM, COLD = "hamp, warm", "hamp, second device"
+
+
+def searched(algorithm: Algorithm, response: Response, budget: int, latency: str = FIRST) -> Found:
+    """Search to the budget; the oldest candidate in flight is always answered first."""
+    search, waiting = Search(algorithm, window=WINDOW), []
+    genomes: list[Genome] = []
+    measured: list[tuple[float, ...]] = []
+    while len(measured) < budget:
+        while (candidate := search.ask()) is not None:
+            waiting.append(candidate)
+        if not waiting:
+            break
+        candidate = waiting.pop(0)
+        values = response(candidate.genome, latency)
+        genomes.append(candidate.genome)
+        measured.append(values)
+        search.tell(Evaluation(candidate, tuple(map(Estimate.exact, values))))
+    points = np.array(measured)
+    return Found(genomes, (points / [1.0, *points[0, 1:]]).tolist())
+
+
+@cache
+def response_of(network: str, limit: int | None) -> Response:
+    """Learn a network's response once a process."""
+    return Response(network, limit=limit)
+
+
+def search_once(
+    network: str, name: str, seed: int, budget: int, limit: int | None
+) -> dict[str, list[float]]:
+    """Run one search and return its volumes by name; HAMP's then goes on to the second device."""
+    response = response_of(network, limit)
+    with threadpool_limits(1):
+        found = searched(ALGORITHMS[name](response, Start(seed)), response, budget)
+        volumes = {name: found.volumes}
+        if name == "hamp" and SECOND in response.learned:
+            best = front(np.array(found.points))
+            errors = [point[0] for point in found.points]
+            known = dict(zip(found.genomes, errors, strict=True))
+            warm = Start(seed, tuple(found.genomes[index] for index in best), known)
+            for label, start in ((WARM, warm), (COLD, Start(seed))):
+                again = searched(hamp(response, start), response, budget, SECOND)
+                volumes[label] = again.volumes
+    return volumes
+
+
+def volumes_of(
+    networks: Sequence[str], seeds: int, budget: int, limit: int | None, folder: Path, jobs: int
+) -> dict[str, dict[str, list[list[float]]]]:
+    """Run everything that the folder does not hold; the volumes by network and algorithm."""
+    wanted = []
+    for network, seed in product(networks, range(seeds)):
+        names = [name for name in ALGORITHMS if seed == 0 or name not in SEEDLESS]
+        wanted += [(network, name, seed) for name in names]
+    paths = {key: folder / f"{key[0]}-{key[1]}-{key[2]}-{budget}.json" for key in wanted}
+    missing = [key for key in wanted if not paths[key].exists()]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+        running = {key: pool.submit(search_once, *key, budget, limit) for key in missing}
+        for key, future in running.items():
+            paths[key].write_text(json.dumps(future.result()))
+            Console(stderr=True).print(*key)
+    found: dict[str, dict[str, list[list[float]]]] = {}
+    for key in wanted:
+        for name, volumes in json.loads(paths[key].read_text()).items():
+            found.setdefault(key[0], {}).setdefault(name, []).append(volumes)
     return found
 
 
-def summarised(found: dict[str, list[float]]) -> dict[str, float]:
-    """Return means, spreads and how often HAMP wins, by name."""
-    summary: dict[str, float] = {}
-    for algorithm, volumes in found.items():
-        summary[f"hypervolume_{algorithm}"] = statistics.mean(volumes)
-        summary[f"spread_{algorithm}"] = statistics.stdev(volumes) if len(volumes) > 1 else 0.0
-        if algorithm != "hamp":
-            pairs = zip(found["hamp"], volumes, strict=True)
-            summary[f"wins_over_{algorithm}"] = sum(ours > theirs for ours, theirs in pairs)
-    summary["seeds"] = len(found["hamp"])
-    return summary
+def at(volumes: Sequence[float], count: int) -> float:
+    """The hypervolume after so many evaluations; a search that ended sooner keeps what it had."""
+    return volumes[min(count, len(volumes)) - 1]
+
+
+def needed(volumes: Sequence[float], goal: float) -> float:
+    """How many evaluations it took to reach a hypervolume; infinite where it was not reached."""
+    return next((count for count, volume in enumerate(volumes, 1) if volume >= goal), np.inf)
+
+
+def row_of(
+    name: str, found: Mapping[str, list[list[float]]], moments: Sequence[int]
+) -> dict[str, float]:
+    """Means and spreads at some moments, the share of NSGA-II's budget, and HAMP's p-value."""
+    ours, peers, budget = found[name], found["nsga2"], moments[-1]
+    row: dict[str, float] = {}
+    for moment in moments:
+        values = [at(volumes, moment) for volumes in ours]
+        row[f"mean_{moment}"] = statistics.mean(values)
+        row[f"spread_{moment}"] = statistics.stdev(values) if len(values) > 1 else 0.0
+    own = ours * len(peers) if len(ours) == 1 else ours
+    shares = [
+        needed(volumes, at(peer, budget)) / budget for volumes, peer in zip(own, peers, strict=True)
+    ]
+    row["share"], row["worst_share"] = statistics.median(shares), max(shares)
+    if name != "hamp":
+        pairs = list(zip(found["hamp"], own, strict=True))
+        gains = [at(one, budget) - at(other, budget) for one, other in pairs]
+        row["wins"] = sum(gain > 0 for gain in gains)
+        row["p"] = float(wilcoxon(gains).pvalue) if any(gains) else 1.0
+    return row
 
 
 def main() -> None:
-    """Measure and print."""
+    """Search and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="2 seeds of 60 evaluations")
+    parser.add_argument("--quick", action="store_true", help="2 seeds of 60 evaluations, ResNet-20")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--folder", help="keep the runs there, and go on with those it holds")
+    parser.add_argument("--folder", type=Path, help="keep what was found, and go on from there")
+    parser.add_argument("--jobs", type=int, default=1, help="searches at a time")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(options.folder or temporary)
-        found = measure(folder, range(2 if options.quick else 5), options.quick)
-    summary = summarised(found)
+    networks, seeds, moments, limit = NETWORKS, 20, (100, 200, 300, 500), None
+    if options.quick:
+        networks, seeds, moments, limit = NETWORKS[:1], 2, (40, 60), 150
+    with TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = volumes_of(networks, seeds, moments[-1], limit, folder, options.jobs)
+    summary: dict[str, float] = {}
+    for network, by_name in found.items():
+        rows = {name: row_of(name, by_name, moments) for name in ALGORITHMS}
+        for name, row in rows.items():
+            key = name.replace(", ", "_").replace(" ", "_").replace("-", "_")
+            summary |= {f"{part}_{key}_{network}": value for part, value in row.items()}
+        summary[f"hamp_share_of_nsga2_{network}"] = rows["hamp"]["share"]
+        if WARM in by_name:
+            summary |= warm_start(by_name[WARM], by_name[COLD], network)
+        if not options.json:
+            Console(width=140).print(table_of(network, rows, moments, seeds))
     if options.json:
-        print(json.dumps({"summary": summary, "hypervolumes": found}))
+        print(json.dumps({"summary": summary, "volumes": found}))
         return
-    table = Table(title="Hypervolume on digits (mean, standard deviation, a seed each)")
-    for heading in ("algorithm", "mean", "spread", *(f"seed {s}" for s in range(summary["seeds"]))):
-        table.add_column(heading, justify="left" if heading == "algorithm" else "right")
-    for algorithm, volumes in found.items():
-        table.add_row(
-            algorithm,
-            f"{summary[f'hypervolume_{algorithm}']:.4f}",
-            f"{summary[f'spread_{algorithm}']:.4f}",
-            *(f"{volume:.4f}" for volume in volumes),
+    for name, value in summary.items():
+        if name.startswith(("hamp_share", "warm_start", "cold_start")):
+            print(f"{name}: {value:.3f}")
+
+
+def warm_start(warm: list[list[float]], cold: list[list[float]], network: str) -> dict[str, float]:
+    """The shares of the budget to 95 % of what a cold start has at its end, warm and cold."""
+    goals = [0.95 * volumes[-1] for volumes in cold]
+    return {
+        f"{name}_start_share_{network}": statistics.median(
+            needed(volumes, goal) / len(cold[0]) for volumes, goal in zip(runs, goals, strict=True)
         )
-    Console().print(table)
+        for name, runs in (("warm", warm), ("cold", cold))
+    }
+
+
+def table_of(
+    network: str, rows: Mapping[str, dict[str, float]], moments: Sequence[int], seeds: int
+) -> Table:
+    """The comparison for people."""
+    table = Table(title=f"{network}: hypervolume, mean (standard deviation) of {seeds} seeds")
+    for heading in ("algorithm", *map(str, moments), "share", "HAMP wins", "p"):
+        table.add_column(heading, justify="left" if heading == "algorithm" else "right")
+    for name, row in rows.items():
+        cells = [f"{row[f'mean_{m}']:.4f} ({row[f'spread_{m}']:.4f})" for m in moments]
+        cells.append(f"{row['share']:.2f}" if np.isfinite(row["share"]) else "never")
+        if "p" in row:
+            cells += [f"{row['wins']:.0f} of {seeds}", f"{row['p']:.1g}"]
+        table.add_row(name, *cells)
+    return table
 
 
 if __name__ == "__main__":

@@ -10,42 +10,22 @@ beside the share of MACs.
 import argparse
 import json
 
-import torch
 from rich.console import Console
 from rich.table import Table
+from untrained import SHAPE, Untrained
 
-from secateur.methods.cost_model import CostModel
 from secateur.methods.latency import LatencyMeter, Protocol
-from secateur.methods.memory import MemoryModel
-from secateur.methods.networks import cifar_resnet, initialised
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.plan import trace
-from secateur.methods.surgery import Pruner
-from secateur.methods.weights import shapes_of
-
-SHAPE = (3, 32, 32)
 
 
 def measure(shares: list[float], seconds: float) -> list[dict[str, float]]:
     """Return share, MACs and latency with its interval, all relative to dense, for every share."""
-    torch.set_num_threads(1)
-    network = initialised(cifar_resnet(56), seed=0).eval()
-    example = torch.zeros(1, *SHAPE)
-    pruner = Pruner.by("l2", network, trace(network, example))
-    template = OnnxTemplate(export(network, example))
-    cost = CostModel(
-        pruner.plan,
-        shapes_of(pruner.state),
-        [name for name, _ in network.named_parameters()],
-        MemoryModel(pruner.plan, shapes_of(pruner.state), template, shape=SHAPE),
-        batch=1,
-    )
-    meter = LatencyMeter(template.fill(pruner.state), SHAPE, Protocol(seconds=seconds))
-    dense = pruner.plan.widths
+    network = Untrained.of(56)
+    dense, cost = network.pruner.plan.widths, network.cost
+    meter = LatencyMeter(network.onnx(dense), SHAPE, Protocol(seconds=seconds))
     rows = []
     for share in shares:
         widths = [max(1, round(share * width)) for width in dense]
-        found = meter(template.fill(pruner.sliced_state(widths)))
+        found = meter(network.onnx(widths))
         rows.append(
             {
                 "share": share,

@@ -1,0 +1,46 @@
+"""CIFAR ResNets with random weights: their costs and latencies are those of trained ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from secateur.methods.cost_model import CostModel
+from secateur.methods.memory import MemoryModel
+from secateur.methods.networks import cifar_resnet, initialised
+from secateur.methods.onnx_graph import OnnxTemplate, export
+from secateur.methods.plan import trace
+from secateur.methods.surgery import Pruner
+from secateur.methods.weights import shapes_of
+
+SHAPE = (3, 32, 32)
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A network that can be cut, exported and counted."""
+
+    pruner: Pruner
+    template: OnnxTemplate
+    cost: CostModel
+
+    @classmethod
+    def of(cls, depth: int) -> "Untrained":
+        """Build a ResNet of 20, 32, 44, 56 or 110 layers."""
+        torch.set_num_threads(1)
+        network = initialised(cifar_resnet(depth), seed=0).eval()
+        example = torch.zeros(1, *SHAPE)
+        pruner = Pruner.by("l2", network, trace(network, example))
+        template, shapes = OnnxTemplate(export(network, example)), shapes_of(pruner.state)
+        cost = CostModel(
+            pruner.plan,
+            shapes,
+            [name for name, _ in network.named_parameters()],
+            MemoryModel(pruner.plan, shapes, template, shape=SHAPE),
+            batch=1,
+        )
+        return cls(pruner, template, cost)
+
+    def onnx(self, widths: Sequence[int]) -> bytes:
+        """Return the ONNX model of these widths."""
+        return self.template.fill(self.pruner.sliced_state(widths))
