@@ -1,6 +1,7 @@
 """Command line: every `secateur` command, its options and what it prints."""
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ..search.candidate import Estimate
 from .config import CriterionName
 
 INTERRUPTED = 130
@@ -173,12 +175,17 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 def export(run: Path, choice: str, target: Path) -> None:
     """Write a network of RUN as model.onnx, model.safetensors and model.json."""
     from .export import export_member, pick
-    from .record import Record
+    from .record import FINETUNED, Record
     from .workpiece import open_workpiece
 
     _check_target(target)
     record = Record(run)
     member = pick(record.results(), choice)
+    if member.origin == "fine-tuned":
+        source = record.path / FINETUNED / str(member.id)
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        click.echo(f"network {member.id} in {target}: as it was certified in {source}")
+        return
     workpiece = open_workpiece(record.config, record.path, lambda _: None)
     card = export_member(workpiece, member, target)
     proof = card["certificate"]
@@ -186,6 +193,49 @@ def export(run: Path, choice: str, target: Path) -> None:
         f"network {member.id} in {target}: PyTorch and ONNX Runtime agree within "
         f"{proof['torch_vs_onnx']:.1e} on {proof['images']} images"
     )
+
+
+@cli.command()
+@_run_argument
+@click.option(
+    "--pick",
+    "choices",
+    required=True,
+    multiple=True,
+    help="knee, fastest, most-accurate, all (of these) or an id; may be given several times.",
+)
+@click.option("--epochs", type=int, help="Passes over the training images.")
+@click.option("--workers", type=int, help="Processes that train one network together.")
+@click.option("--gpu", is_flag=True, default=None, help="Give every worker a GPU.")
+@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key.")
+def finetune(
+    run: Path,
+    choices: tuple[str, ...],
+    epochs: int | None,
+    workers: int | None,
+    gpu: bool | None,
+    sets: tuple[str, ...],
+) -> None:
+    """Train networks of RUN further, taught by the dense one, and put them into its front."""
+    from .config import parse_override
+    from .finetune import finetune_members
+    from .progress import watching
+    from .record import FINETUNED, Record
+
+    given = {"finetune.epochs": epochs, "finetune.workers": workers, "finetune.gpu": gpu}
+    changes = dict(parse_override(text) for text in sets)
+    changes |= {key: value for key, value in given.items() if value is not None}
+    record = Record(run)
+    with watching(Console(stderr=True), record.config.quantities) as watcher:
+        pairs = finetune_members(record, choices, changes, watcher)
+    for was, now in pairs:
+        click.echo(
+            f"network {now.id}   network {was.id} fine-tuned, error "
+            f"{_percent(was.objectives['error'])} before, {_percent(now.objectives['error'])} now, "
+            f"{_percent(now.final_error)} on the final split"
+        )
+        click.echo(f"          {run / FINETUNED / str(now.id)}")
+    click.echo(f"report    {run / 'report.html'}")
 
 
 _MODEL_HELP = """\b
@@ -314,6 +364,10 @@ def _numbers(option: str, text: str) -> list[int]:
 def _check_target(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise click.UsageError(f"--to must be a new or an empty folder, {target} is not")
+
+
+def _percent(error: Estimate | None) -> str:
+    return f"{100 * error.value:.2f} %" if error else "unknown"
 
 
 def _console() -> Console:

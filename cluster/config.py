@@ -139,6 +139,25 @@ class Workers(_Section):
         return value
 
 
+class Finetune(_Section):
+    """How `secateur finetune` trains a network further; see `methods/finetune.py`.
+
+    `distillation` is the dense network's share of the loss; `mirror` flips images, which suits
+    photographs and not digits. A worker computes on `threads` threads; `auto` shares the cores.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 10
+    learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    batch: Annotated[int, Field(ge=2)] = 128
+    distillation: Annotated[float, Field(ge=0, le=1)] = 0.9
+    temperature: Annotated[float, Field(gt=0)] = 4.0
+    mirror: bool = False
+    seed: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    gpu: bool = False
+
+
 class Config(_Section):
     """A whole run. An empty file is the demo: scikit-learn's digits."""
 
@@ -151,6 +170,7 @@ class Config(_Section):
     latency: Latency = Latency()
     search: Search = Search()
     workers: Workers = Workers()
+    finetune: Finetune = Finetune()
 
     @field_validator("objectives")
     @classmethod

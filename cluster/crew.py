@@ -1,13 +1,8 @@
 """Crew: the workers of a run - who they are, what they load, and the Ray they run on."""
 
-import logging
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import ray
 
 from ..actors.cores import confined, split_cores
 from ..actors.dispatcher import Crew, RayDispatcher
@@ -15,11 +10,10 @@ from ..actors.job import Role
 from ..actors.meters import AccuracyPayload, LatencyPayload, load_accuracy, load_latency
 from ..methods.latency import Protocol
 from ..search.candidate import Estimate
+from .local_ray import local_ray
 from .progress import Watcher
 from .record import Record
 from .workpiece import Workpiece
-
-OBJECT_STORE_BYTES = 512 * 1024 * 1024
 
 
 @contextmanager
@@ -32,7 +26,7 @@ def workers(run: Record, workpiece: Workpiece, watcher: Watcher) -> Iterator[Ray
     if profiling:
         crews["profiler"] = _profiler(run, workpiece, cores.profiler)
     watcher.say("starting Ray")
-    with confined(cores.others), _local_ray(sum(crew.size for crew in crews.values())):
+    with confined(cores.others), local_ray(sum(crew.size for crew in crews.values())):
         dispatcher = RayDispatcher(crews, lease_seconds=config.workers.lease_seconds)
         try:
             yield dispatcher
@@ -73,29 +67,3 @@ def _profiler(run: Record, workpiece: Workpiece, cores: frozenset[int]) -> Crew:
         reference_ms=dense.result if dense and isinstance(dense.result, Estimate) else None,
     )
     return Crew(1, load_latency, payload, cores)
-
-
-@contextmanager
-def _local_ray(cpus: int) -> Iterator[None]:
-    """Join the Ray that the caller has initialised, or start one on this machine and end it."""
-    if ray.is_initialized():
-        yield
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # a profiler must not give way to others
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    on_terminate = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address="local",
-        num_cpus=cpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=OBJECT_STORE_BYTES,
-    )
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_terminate)  # Ray puts its own there
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -50,14 +50,25 @@ def certified_graph(
 
 def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict[str, Any]:
     """Cut and recalibrate the network anew, certify it, and write it; return its card."""
-    config, prunable, dataset = workpiece.config, workpiece.prunable, workpiece.dataset
+    config, dataset = workpiece.config, workpiece.dataset
     meter = AccuracyMeter(
         workpiece.pruner,
-        prunable.normalisation,
+        workpiece.prunable.normalisation,
         recalibration=dataset.train[: config.data.recalibration_images],
         splits={},
     )
-    network = meter.network(member.genome)
+    return export_network(workpiece, member, meter.network(member.genome), directory)
+
+
+def export_network(
+    workpiece: Workpiece,
+    member: Member,
+    network: nn.Module,
+    directory: Path,
+    **facts: Any,
+) -> dict[str, Any]:
+    """Certify a cut network, whatever its weights, and write it; return its card with `facts`."""
+    config, prunable, dataset = workpiece.config, workpiece.prunable, workpiece.dataset
     inputs = prunable.normalisation(dataset.search[:CERTIFIED_IMAGES])
     model, certificate = certified_graph(
         f"network {member.id}", workpiece.pruner, member.genome, network, workpiece.template, inputs
@@ -65,6 +76,7 @@ def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict
     card = {
         "run": config.name,
         **member.as_json(),
+        **facts,
         "groups": [group.name for group in prunable.plan.groups],
         "factory": prunable.factory,
         "arguments": prunable.arguments,

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,15 @@ _answers = sql.Table(
     sql.Column("seconds", sql.Float, nullable=False),
     sql.Column("attempt", sql.Integer, nullable=False),
 )
+_finetuned = sql.Table(  # later than the others: a run may not have it yet
+    "finetuned",
+    _schema,
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("parent", sql.Integer, nullable=False),
+    sql.Column("recipe", sql.Text, nullable=False),
+    sql.Column("error", sql.Text, nullable=False),
+    sql.Column("final_error", sql.Text, nullable=False),
+)
 _sittings = sql.Table(
     "sittings",
     _schema,
@@ -62,6 +71,20 @@ _sittings = sql.Table(
 
 class JournalError(RuntimeError):
     """The journal cannot be read or written; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finetuned:
+    """A network of the run that was trained further: from which one, how, and its errors since.
+
+    It has a number of its own, after the candidates'.
+    """
+
+    number: int
+    parent: int
+    recipe: Mapping[str, Any]
+    error: Estimate
+    final_error: Estimate
 
 
 class Journal:
@@ -179,6 +202,37 @@ class Journal:
                 row.number, row.quantity, result, row.worker, row.seconds, row.attempt
             )
         return found
+
+    def finetuned(self) -> list[Finetuned]:
+        """Every network that was trained further, in order."""
+        with self._reading() as connection:
+            if not sql.inspect(connection).has_table(_finetuned.name):
+                return []
+            rows = connection.execute(_finetuned.select().order_by(_finetuned.c.number)).all()
+        return [
+            Finetuned(
+                row.number,
+                row.parent,
+                json.loads(row.recipe),
+                Estimate(**json.loads(row.error)),
+                Estimate(**json.loads(row.final_error)),
+            )
+            for row in rows
+        ]
+
+    def trained_further(self, network: Finetuned) -> None:
+        """Remember a network that was trained further, its files being safe already."""
+        with self._writing() as connection:
+            _finetuned.create(connection, checkfirst=True)
+            connection.execute(
+                _finetuned.insert().values(
+                    number=network.number,
+                    parent=network.parent,
+                    recipe=json.dumps(dict(network.recipe)),
+                    error=json.dumps(asdict(network.error)),
+                    final_error=json.dumps(asdict(network.final_error)),
+                )
+            )
 
     def elapsed_seconds(self) -> float:
         """Time that the run has been worked on, over all its sittings."""

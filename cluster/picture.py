@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..search.candidate import Origin
 from ..search.indicators import front
 from .quantity import Quantity, quantities
-from .results import Member, Results
+from .results import Member, Provenance, Results
 
-ORIGINS: dict[Origin, str] = {
+ORIGINS: dict[Provenance, str] = {
     "initial": "#8a8f98",
     "variation": "#e69f00",
     "local search": "#009e73",
     "random move": "#cc79a7",
+    "fine-tuned": "#d55e00",
 }
 """The colour of each origin's networks; after Okabe and Ito, safe for colour-blind readers."""
 

@@ -1,6 +1,7 @@
 """Record: what a run's folder tells - its configuration, its state, its results."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from ..search.indicators import front, knee, running_hypervolume
 from ..search.objective import Scale
 from .config import Config, check_config
 from .coordinator import outcome_of
-from .journal import Journal, archive_hash
+from .journal import Finetuned, Journal, archive_hash
 from .lock import is_held
 from .results import Member, Results
 
-JOURNAL = "journal.db"
+JOURNAL, FINETUNED = "journal.db", "finetuned"
 
 Answers = dict[int, dict[str, Answer]]
 """Answers by candidate number and quantity."""
@@ -99,22 +100,16 @@ class Record:
         evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
         if not evaluated:
             return None
-        values = np.array([outcome.objectives for outcome, _ in evaluated])
-        points = values[:, : len(self.config.minimised)]
-        scaled = Scale.of(self.config.minimised, points[0].tolist()).normalise(points)
-        excess = violations(self.config.bounds, self.config.quantities, values, values[0].tolist())
         groups = tuple(self.journal.fact("groups"))
         members = [
             self._member(outcome, cost, len(groups), answers.get(outcome.candidate.number, {}))
             for outcome, cost in evaluated
         ]
-        feasible = np.flatnonzero(excess == 0)
-        eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
-        on_front = sorted(
-            eligible[front(scaled[eligible])].tolist(), key=lambda index: (points[index, 1], index)
-        )
-        earning = np.where(excess[:, None] == 0, scaled, np.inf)
-        volumes = iter(running_hypervolume(earning))
+        values = np.array([outcome.objectives for outcome, _ in evaluated])
+        searched = _Judged.of(values, self.config)
+        everyone, valued = _with_finetuned(members, values, self.journal.finetuned())
+        judged = _Judged.of(valued, self.config)
+        volumes = iter(running_hypervolume(searched.earning))
         series, latest = [], 0.0
         for outcome, _ in committed:
             latest = next(volumes) if isinstance(outcome, Evaluation) else latest
@@ -129,17 +124,17 @@ class Record:
             objectives=self.config.minimised,
             groups=groups,
             dense=members[0],
-            members=tuple(members),
-            front=tuple(members[index] for index in on_front),
+            members=tuple(everyone),
+            front=tuple(everyone[index] for index in judged.front),
             hypervolumes=tuple(series),
             picks=_picks(
-                [members[index] for index in on_front],
-                scaled[on_front],
+                [members[index] for index in searched.front],
+                searched.scaled[searched.front],
                 self.config.search.worst_error,
             ),
             failures=len(committed) - len(evaluated),
             constraints=tuple(self.config.constraints),
-            infeasible=len(evaluated) - len(feasible),
+            infeasible=int((judged.excess > 0).sum()),
             agreement=tuple(
                 (one.number, dict(zip(self.config.quantities, one.forecast.tau, strict=True)))
                 for one in (outcome.candidate for outcome, _ in committed)
@@ -164,6 +159,56 @@ class Record:
             origin=candidate.origin,
             final_error=final.result if final and isinstance(final.result, Estimate) else None,
         )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What networks are worth: normalised objectives, violations, and who is on the front."""
+
+    scaled: NDArray[np.float64]  # shape (networks, objectives)
+    excess: NDArray[np.float64]  # shape (networks,)
+    front: list[int]  # from the least of the second objective on
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], config: Config) -> "_Judged":
+        """Judge measured values of shape (networks, quantities), those of the dense one first."""
+        points, dense = values[:, : len(config.minimised)], values[0].tolist()
+        scaled = Scale.of(config.minimised, points[0].tolist()).normalise(points)
+        excess = violations(config.bounds, config.quantities, values, dense)
+        feasible = np.flatnonzero(excess == 0)
+        eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
+        chosen = eligible[front(scaled[eligible])].tolist()
+        return cls(scaled, excess, sorted(chosen, key=lambda index: (points[index, 1], index)))
+
+    @property
+    def earning(self) -> NDArray[np.float64]:
+        """The normalised objectives, infinite where a constraint is violated."""
+        return np.where(self.excess[:, None] == 0, self.scaled, np.inf)
+
+
+def _with_finetuned(
+    members: list[Member], values: NDArray[np.float64], finetuned: list[Finetuned]
+) -> tuple[list[Member], NDArray[np.float64]]:
+    """Append the fine-tuned networks, and what is measured of them: all but the error is as was.
+
+    The error is the first of the quantities, shape (networks, quantities).
+    """
+    everyone, rows = list(members), list(values)
+    places = {member.id: place for place, member in enumerate(members)}
+    for network in finetuned:
+        place = places[network.parent]
+        everyone.append(
+            replace(
+                members[place],
+                id=network.number,
+                objectives={**members[place].objectives, "error": network.error},
+                origin="fine-tuned",
+                final_error=network.final_error,
+                parent=network.parent,
+            )
+        )
+        rows.append(np.array([network.error.value, *values[place, 1:]]))
+    return everyone, np.array(rows)
 
 
 def _picks(

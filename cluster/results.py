@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..search.candidate import Estimate, Origin
 from ..search.objective import Objective
+
+Provenance = Origin | Literal["fine-tuned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,8 @@ class Member:
     """One measured network.
 
     `criteria` names what ranked each group's channels, where the genome has chosen;
-    `final_error` is the error on the final split, once looked at.
+    `final_error` is the error on the final split, once looked at; `parent` is the network that a
+    fine-tuned one was before: it has the same widths, latency and memory.
     """
 
     id: int
@@ -21,9 +24,10 @@ class Member:
     macs: int
     params: int
     genome: tuple[int, ...]
-    origin: Origin
+    origin: Provenance
     criteria: tuple[str, ...] = ()
     final_error: Estimate | None = None
+    parent: int | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -42,6 +46,8 @@ class Member:
         }
         if self.criteria:
             entry["criteria"] = list(self.criteria)
+        if self.parent is not None:
+            entry["parent"] = self.parent
         if self.final_error is not None:
             entry["final_error"] = _interval(self.final_error)
         return entry
@@ -49,10 +55,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A run's findings: every committed network in order, and the front among them.
+    """A run's findings: every committed network in order, fine-tuned ones, the front of them all.
 
     `hypervolumes` holds the normalised hypervolume after each committed candidate, failures
-    included; `picks` names the members to hand out (fastest, knee, most-accurate) by id. The front
+    included; `picks` names the members that the search hands out (fastest, knee, most-accurate) by
+    id: fine-tuning changes neither. The front
     holds networks that satisfy the constraints; where `infeasible` counts all, the nearest one.
     `agreement` holds, for candidates that surrogates chose, each surrogate's Kendall tau then.
     """

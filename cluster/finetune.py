@@ -1,0 +1,201 @@
+"""Fine-tune: networks of a complete run trained further, and put into its front."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..methods.accuracy import AccuracyMeter
+from ..methods.datasets import Images
+from ..methods.finetune import Recipe, Snapshot, finetune
+from ..methods.prunable import Prunable
+from .config import Config, ConfigError, Finetune, check_config
+from .coordinator import RunFailed
+from .export import export_network, pick
+from .journal import Finetuned
+from .lock import held
+from .progress import Watcher
+from .record import FINETUNED, Record
+from .report import write_report
+from .results import Member
+from .training import Scale, Worker, train_job
+from .workpiece import Workpiece, open_workpiece
+
+JOBS = "jobs"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a worker needs: the dense network, which one to train, how, and on what images."""
+
+    prunable: Prunable
+    genome: tuple[int, ...]
+    images: Images
+    recipe: Recipe
+
+
+def finetune_members(
+    record: Record, choices: Sequence[str], changes: Mapping[str, Any], watcher: Watcher
+) -> list[tuple[Member, Member]]:
+    """Train networks of a complete run further; return each as it was and as it is now.
+
+    Args:
+        record: the run; its front and its report have the new networks afterwards.
+        choices: ids or names of picks; `all` for all picks.
+        changes: settings under `finetune` that differ from the run's configuration.
+        watcher: is told of the progress.
+
+    A network that was trained by the same recipe already is not trained again. What a killed
+    command has trained is kept: the same command goes on from the last epoch.
+
+    Raises:
+        ValueError: the run is not complete, or there is no such network or setting.
+        RunFailed: the training failed; the message says why.
+    """
+    config = with_changes(record.config, changes)
+    if record.state != "complete":
+        raise ValueError(
+            f"{record.path} is {record.state}: its networks can be trained further once the search "
+            f"is complete; go on with: secateur resume {record.path}"
+        )
+    parents = _chosen(record, choices)
+    with held(record.path):
+        watcher.say("loading data and network")
+        workpiece = open_workpiece(config, record.path, watcher.say)
+        numbers = [_finetuned(record, parent, workpiece, watcher) for parent in parents]
+        write_report(replace(record.results(), state="complete"), record.path)
+    members = {member.id: member for member in record.results().members}
+    return [(was, members[number]) for was, number in zip(parents, numbers, strict=True)]
+
+
+def with_changes(config: Config, changes: Mapping[str, Any]) -> Config:
+    """Put settings over those of the run, checked."""
+    values = config.model_dump(mode="json")
+    if other := [key for key in changes if key.split(".")[0] != "finetune"]:
+        raise ConfigError(f"{other[0]}: only keys under finetune can be set for a complete run")
+    values["finetune"] |= {key.removeprefix("finetune."): value for key, value in changes.items()}
+    return check_config(values, source="the command line")
+
+
+def _chosen(record: Record, choices: Sequence[str]) -> list[Member]:
+    """Find the networks, each once; the dense one and fine-tuned ones are not pruned anew."""
+    results = record.results()
+    names = [name for one in choices for name in (results.picks if one == ALL else [one])]
+    members = {member.id: member for member in (pick(results, name) for name in names)}
+    for member in members.values():
+        if member.origin in ("dense", "fine-tuned"):
+            raise ValueError(
+                f"network {member.id} is {member.origin}: --pick must name a pruned network of the "
+                "search"
+            )
+    return list(members.values())
+
+
+def _finetuned(record: Record, parent: Member, workpiece: Workpiece, watcher: Watcher) -> int:
+    """Train one network, or find that it is trained already; return its number."""
+    settings = workpiece.config.finetune
+    recipe = _recipe(settings)
+    known = record.journal.finetuned()
+    for network in known:
+        if network.parent == parent.id and network.recipe == asdict(recipe):
+            watcher.say(f"network {parent.id} is fine-tuned already: network {network.number}")
+            return network.number
+    number = max(
+        [candidate.number for candidate, _ in record.journal.candidates()]
+        + [network.number for network in known]
+    )
+    number += 1
+    job = record.path / JOBS / f"finetune-{parent.id}-{_digest(recipe)}"
+    trained = workpiece.pruner.cut(parent.genome)
+    trained.load_state_dict(_train(job, parent, workpiece, recipe, watcher).weights)
+    meter = AccuracyMeter(
+        workpiece.pruner,
+        workpiece.prunable.normalisation,
+        recalibration=workpiece.dataset.train[:1],
+        splits={"search": workpiece.dataset.search, "final": workpiece.dataset.final},
+    )
+    watcher.say(f"measuring the fine-tuned network {parent.id}")
+    trained = trained.to(memory_format=torch.channels_last)
+    errors = {split: meter.error(trained, split) for split in ("search", "final")}
+    member = replace(
+        parent,
+        id=number,
+        objectives={**parent.objectives, "error": errors["search"]},
+        origin="fine-tuned",
+        final_error=errors["final"],
+        parent=parent.id,
+    )
+    export_network(
+        workpiece, member, trained, record.path / FINETUNED / str(number), recipe=asdict(recipe)
+    )
+    record.journal.trained_further(
+        Finetuned(number, parent.id, asdict(recipe), errors["search"], errors["final"])
+    )
+    shutil.rmtree(job, ignore_errors=True)
+    return number
+
+
+def _train(
+    job: Path, parent: Member, workpiece: Workpiece, recipe: Recipe, watcher: Watcher
+) -> Snapshot:
+    """Run the Ray Train job to its end and return where the network stands."""
+    settings = workpiece.config.finetune
+    payload = Payload(workpiece.prunable, parent.genome, workpiece.dataset.train, recipe)
+    job.parent.mkdir(exist_ok=True)
+    watcher.say(f"fine-tuning network {parent.id}")
+    try:
+        checkpoint = train_job(
+            _loop,
+            payload,
+            job,
+            Scale.of(settings.workers, settings.threads, settings.gpu),
+            after_epoch=lambda epoch: watcher.say(
+                f"fine-tuning network {parent.id}, epoch {epoch['epoch']} of {recipe.epochs}: "
+                f"loss {epoch['loss']:.3f}"
+            ),
+        )
+    except RuntimeError as error:
+        raise RunFailed(
+            f"fine-tuning network {parent.id} failed: {error}; the same command goes on from the "
+            "last epoch"
+        ) from error
+    return Snapshot.load(checkpoint)
+
+
+def _loop(payload: Payload, worker: Worker) -> None:
+    """Train on one worker."""
+    pruner = payload.prunable.pruner(threads=torch.get_num_threads())
+    snapshot = Snapshot.load(worker.checkpoint) if worker.checkpoint else None
+    student: nn.Module = pruner.cut(payload.genome)
+    finetune(
+        student,
+        pruner.network,
+        payload.images,
+        payload.prunable.normalisation,
+        payload.recipe,
+        snapshot=snapshot,
+        after_epoch=lambda state, loss: worker.report(
+            {"epoch": state.epoch, "loss": loss}, state.save
+        ),
+        distribute=worker.distribute,
+        rank=worker.rank,
+        workers=worker.workers,
+        device=worker.device,
+    )
+
+
+def _recipe(settings: Finetune) -> Recipe:
+    return Recipe(**settings.model_dump(exclude={"workers", "threads", "gpu"}))
+
+
+def _digest(recipe: Recipe) -> str:
+    """A short name of a recipe: another one is another job."""
+    text = json.dumps(asdict(recipe), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,167 @@
+"""Fine-tuning as its users call it: a Ray Train job on a complete run, killed, and gone on with."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import secateur
+from secateur.cluster.cli import main
+from secateur.cluster.journal import Journal
+from secateur.cluster.record import Record
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
+PATIENCE_S = 240
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
+
+
+def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("runs") / "complete"
+    run("search", EXAMPLE, "--run", directory, "--evaluations", 8)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def finetuned(complete, tmp_path_factory) -> tuple[Path, str]:
+    """A copy of the run with one network fine-tuned by two workers, and what that printed."""
+    directory = tmp_path_factory.mktemp("runs") / "finetuned"
+    shutil.copytree(complete, directory)
+    done = run("finetune", directory, "--pick", 6, "--epochs", 3, "--workers", 2)
+    return directory, done.stdout
+
+
+def test_the_result_is_on_the_front_with_its_parents_costs(finetuned):
+    results = secateur.open_run(finetuned[0]).results()
+    parent, now = (next(m for m in results.members if m.id == number) for number in (6, 8))
+    assert now.origin == "fine-tuned"
+    assert now.parent == 6
+    assert now in results.front
+    assert parent not in results.front
+    assert now.objectives["error"].value < parent.objectives["error"].value / 2
+    assert {n: e for n, e in now.objectives.items() if n != "error"} == {
+        n: e for n, e in parent.objectives.items() if n != "error"
+    }
+    assert now.final_error is not None
+
+
+def test_the_search_itself_is_told_as_before(complete, finetuned):
+    before, after = (secateur.open_run(path).results() for path in (complete, finetuned[0]))
+    assert after.hypervolumes == before.hypervolumes
+    assert after.picks == before.picks
+    assert after.members[: len(before.members)] == before.members
+
+
+def test_it_is_handed_out_certified_and_measures_as_recorded(finetuned, tmp_path, capsys):
+    directory, said = finetuned
+    assert main(["export", str(directory), "--pick", "8", "--to", str(tmp_path / "eight")]) == 0
+    card = json.loads((tmp_path / "eight" / "model.json").read_text())
+    assert card["certificate"]["holds"]
+    assert card["parent"] == 6
+    assert card["recipe"]["epochs"] == 3
+    for split, recorded in (
+        ("search", card["objectives"]["error"]),
+        ("final", card["final_error"]),
+    ):
+        capsys.readouterr()
+        asked = [
+            "evaluate",
+            str(tmp_path / "eight"),
+            "--data",
+            "digits",
+            "--split",
+            split,
+            "--json",
+        ]
+        assert main(asked) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert 1 - found["accuracy_torch"] == pytest.approx(recorded["value"], abs=1e-12)
+        assert 1 - found["accuracy_onnx"] == pytest.approx(recorded["value"], abs=1e-12)
+    assert "network 8   network 6 fine-tuned" in said
+
+
+def test_the_report_shows_it(finetuned):
+    assert "fine-tuned" in (finetuned[0] / "report.html").read_text()
+
+
+def test_the_same_recipe_is_not_trained_again(finetuned, capsys):
+    directory, _ = finetuned
+    chosen = ["--pick", "6", "--epochs", "3", "--workers", "2"]
+    assert main(["finetune", str(directory), *chosen]) == 0
+    assert "is fine-tuned already: network 8" in capsys.readouterr().err
+    assert len(Record(directory).journal.finetuned()) == 1
+
+
+def checkpoints(directory: Path) -> list[int]:
+    """The epochs that a job in this run has kept."""
+    return [
+        json.loads(path.read_text())["epoch"]
+        for path in directory.glob("jobs/*/checkpoint_*/snapshot.json")
+    ]
+
+
+def test_a_killed_command_goes_on_from_its_last_epoch(complete, tmp_path):
+    directory = tmp_path / "killed"
+    shutil.copytree(complete, directory)
+    asked = command("finetune", directory, "--pick", 6, "--epochs", 400)
+    process, begun = subprocess.Popen(asked, stderr=subprocess.DEVNULL), time.monotonic()
+    while max(checkpoints(directory), default=0) < 8:
+        assert process.poll() is None, "the command ended before it was killed"
+        assert time.monotonic() - begun < PATIENCE_S
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = max(checkpoints(directory))
+    assert secateur.open_run(directory).state == "complete"
+    # The rest is long: it is enough to see the next command begin after what was kept.
+    told = []
+    with subprocess.Popen(asked, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            told.append(line)
+            if ", epoch " in line:
+                break
+        process.kill()
+    epoch = int(told[-1].split(", epoch ")[1].split()[0])
+    assert epoch >= kept, told  # the epoch that was just being kept may be trained again
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--pick", "best"], "--pick must be fastest, knee, most-accurate or the id"),
+        (["--pick", "0"], "network 0 is dense: --pick must name a pruned network"),
+        (["--pick", "6", "--epochs", "0"], "finetune.epochs: should be greater than or equal to 1"),
+        (["--pick", "6", "--set", "search.seed=1"], "search.seed: only keys under finetune"),
+        (["--pick", "6", "--set", "finetune.rate=1"], "unknown key finetune.rate"),
+        (["--pick", "6", "--set", "finetune.batch=5000"], "choose another finetune.batch"),
+    ],
+)
+def test_what_cannot_be_trained_is_answered_in_a_line(complete, capsys, options, message):
+    assert main(["finetune", str(complete), *options]) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_a_run_that_is_not_complete_is_refused(complete, capsys):
+    journal = Journal.open(complete / "journal.db")
+    journal.note("completed", None)
+    try:
+        assert main(["finetune", str(complete), "--pick", "6"]) == 2
+    finally:
+        journal.note("completed", True)
+        journal.close()
+    assert "is stopped: its networks can be trained further once" in capsys.readouterr().err
