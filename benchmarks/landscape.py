@@ -18,10 +18,12 @@ nothing.
 
 import argparse
 import contextlib
+import itertools
 import json
 import math
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +73,13 @@ class Batch:
         return read_config(EXAMPLES / f"cifar10-{self.network}.yaml", overrides)
 
 
-def batches(network: str, quick: bool) -> Iterator[Batch]:
-    """All runs of a network, the two kinds in turn."""
+def batches(network: str, quick: bool) -> Iterator[tuple[Batch, int]]:
+    """All runs of a network, the two kinds in turn, each with how many networks its kind wants."""
     size = 4 if quick else {"resnet20": 150, "resnet56": 100}[network]
-    count = 1 if quick else {"resnet20": 5, "resnet56": 3}[network]
-    for seed in range(100, 100 + count):
+    wanted = 4 if quick else {"resnet20": 750, "resnet56": 300}[network]
+    for seed in itertools.count(100):
         for kind in ("spread", "front"):
-            yield Batch(network, kind, seed, size)
+            yield Batch(network, kind, seed, size), wanted
 
 
 def record(batch: Batch, root: Path, folder: Path) -> list[dict[str, Any]]:
@@ -164,8 +166,11 @@ def main() -> None:
         target = (folder if options.quick else HERE / "data") / f"{options.network}.parquet"
         rows = pyarrow.parquet.read_table(target).to_pylist() if target.exists() else []
         there = {(row["kind"], row["seed"]) for row in rows}
-        for batch in [] if options.time else batches(options.network, options.quick):
-            if (batch.kind, batch.seed) in there:
+        for batch, wanted in batches(options.network, options.quick):
+            counts = Counter(row["kind"] for row in rows)
+            if options.time or min(counts["spread"], counts["front"]) >= wanted:
+                break
+            if (batch.kind, batch.seed) in there or counts[batch.kind] >= wanted:
                 continue
             made = record(batch, options.data_root, folder)
             rows += made

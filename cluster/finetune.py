@@ -13,7 +13,7 @@ from torch import nn
 
 from ..methods.accuracy import AccuracyMeter
 from ..methods.datasets import Images
-from ..methods.finetune import Recipe, Snapshot, finetune
+from ..methods.finetune import Recipe, Snapshot, finetune, require_batches
 from ..methods.prunable import Prunable
 from .config import Config, ConfigError, Finetune, check_config
 from .coordinator import RunFailed
@@ -69,6 +69,8 @@ def finetune_members(
     with held(record.path):
         watcher.say("loading data and network")
         workpiece = open_workpiece(config, record.path, watcher.say)
+        images, settings = len(workpiece.dataset.train), config.finetune
+        require_batches(_recipe(settings), images, settings.workers)
         numbers = [_finetuned(record, parent, workpiece, watcher) for parent in parents]
         write_report(replace(record.results(), state="complete"), record.path)
     members = {member.id: member for member in record.results().members}

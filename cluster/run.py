@@ -53,6 +53,21 @@ class Run:
 
         return write_report(self.results(), self.path)
 
+    def finetune(
+        self, *picks: str | int, watcher: Watcher | None = None, **settings: Any
+    ) -> list[dict[str, Any]]:
+        """Train networks of the complete run further and return them as `front` shows networks.
+
+        Picks are ids, knee, fastest, most-accurate, or all of these; settings are those under
+        `finetune` in the configuration. See `cluster/finetune.py` for what is raised.
+        """
+        from .finetune import finetune_members
+
+        changes = {f"finetune.{name}": value for name, value in settings.items()}
+        chosen = [str(pick) for pick in picks]
+        pairs = finetune_members(self._record, chosen, changes, watcher or Silent())
+        return [now.as_json() for _, now in pairs]
+
     def resume(self, *, watcher: Watcher | None = None) -> "Run":
         """Go on after any stop and return the run, complete; at once where it is so already.
 

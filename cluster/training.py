@@ -87,7 +87,6 @@ def train_job(
         RuntimeError: the job failed; what was reported is kept, and calling again goes on from it.
     """
     logging.getLogger("ray.train").setLevel(logging.ERROR)
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     with local_ray(scale.workers * scale.threads), _told(folder, after_epoch):
         trainer = TorchTrainer(

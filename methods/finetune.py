@@ -99,12 +99,8 @@ def finetune(
         ValueError: there are fewer images than one batch takes.
         FloatingPointError: the loss is no longer finite.
     """
+    require_batches(recipe, len(images), workers)
     steps = len(images) // recipe.batch
-    if steps == 0 or recipe.batch < workers:
-        raise ValueError(
-            f"a batch of {recipe.batch} images for {workers} workers needs at least as many "
-            f"training images and one a worker, got {len(images)}: choose another finetune.batch"
-        )
     if snapshot:
         student.load_state_dict(snapshot.weights)
     student.to(device)
@@ -141,6 +137,15 @@ def finetune(
             )
         after_epoch(Snapshot(epoch + 1, student.state_dict(), _momentum(optimiser, student)), mean)
     return student.eval()
+
+
+def require_batches(recipe: Recipe, images: int, workers: int) -> None:
+    """Refuse a batch that is larger than the data, or too small to be shared."""
+    if images < recipe.batch or recipe.batch < workers:
+        raise ValueError(
+            f"a batch of {recipe.batch} images for {workers} workers needs at least as many "
+            f"training images and one a worker, got {images}: choose another finetune.batch"
+        )
 
 
 def _loss(

@@ -4,7 +4,8 @@ from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
 
 COMMANDS = (
-    *("search", "resume", "status", "front", "report", "evaluate", "export", "inspect", "cut"),
+    *("search", "resume", "status", "front", "report", "evaluate", "export", "finetune"),
+    *("inspect", "cut"),
 )
 
 

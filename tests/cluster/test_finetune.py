@@ -165,3 +165,10 @@ def test_a_run_that_is_not_complete_is_refused(complete, capsys):
         journal.note("completed", True)
         journal.close()
     assert "is stopped: its networks can be trained further once" in capsys.readouterr().err
+
+
+def test_python_finds_what_the_command_has_made(finetuned):
+    directory, _ = finetuned
+    (network,) = secateur.open_run(directory).finetune(6, epochs=3, workers=2)
+    assert network["id"] == 8
+    assert network["parent"] == 6
