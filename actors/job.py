@@ -5,11 +5,12 @@ from typing import Literal
 
 from ..search.candidate import Estimate
 
-Quantity = Literal["error", "latency_ms", "final_error"]
+Quantity = Literal["error", "quick_error", "latency_ms", "final_error"]
 Role = Literal["evaluator", "profiler"]
 
 ROLES: dict[Quantity, Role] = {
     "error": "evaluator",
+    "quick_error": "evaluator",  # on fewer images
     "final_error": "evaluator",
     "latency_ms": "profiler",
 }

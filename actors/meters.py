@@ -14,13 +14,14 @@ from .worker import Measure
 
 @dataclass(frozen=True, slots=True)
 class AccuracyPayload:
-    """Everything an evaluator needs."""
+    """Everything an evaluator needs; quick errors are those on the first so many search images."""
 
     prunable: Prunable
     recalibration: Images
     search: Images
     final: Images
     threads: int
+    quick_images: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,11 @@ def load_accuracy(payload: AccuracyPayload) -> Measure:
         payload.prunable.pruner(threads=payload.threads),
         payload.prunable.normalisation,
         recalibration=payload.recalibration,
-        splits={"error": payload.search, "final_error": payload.final},
+        splits={
+            "error": payload.search,
+            "quick_error": payload.search[: payload.quick_images],
+            "final_error": payload.final,
+        },
     )
     return lambda job: meter(job.genome, job.quantity)
 

@@ -101,6 +101,16 @@ class Hamp(_Section):
     trust: Annotated[float, Field(ge=-1, le=1)] = 0.3
 
 
+class Fidelity(_Section):
+    """Fewer images first, where `images` is given: the first so many of the search split.
+
+    All images are for candidates that are non-dominated with at least the probability `promotion`.
+    """
+
+    images: Annotated[int, Field(ge=10)] | None = None
+    promotion: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
 class Search(_Section):
     """The algorithm and its budget; a network with an error above `worst_error` is of no use.
 
@@ -122,6 +132,7 @@ class Search(_Section):
     final: Literal["front", "picks"] = "front"
     warm_start: str | None = None
     hamp: Hamp = Hamp()
+    fidelity: Fidelity = Fidelity()
 
 
 class Workers(_Section):

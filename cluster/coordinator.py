@@ -8,11 +8,15 @@ from ..actors.job import ROLES, Answer, Job, Quantity
 from ..methods.cost import Cost
 from ..search.algorithm import Search
 from ..search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
+from ..search.fidelity import Promotion
 from ..search.space import Genome
 from .journal import Journal
 
 ELSEWHERE = "an earlier run"
 """The worker of an answer that was not measured for this run."""
+
+FEWER_IMAGES = "fewer images"
+"""The worker of an error that is the quick one, as the candidate deserved no better."""
 
 
 class RunFailed(RuntimeError):
@@ -42,6 +46,7 @@ class Coordinator:
         budget: int,
         expired: Callable[[], bool] = lambda: False,
         known: Callable[[Genome, Quantity], Estimate | None] = lambda _genome, _quantity: None,
+        promotion: Promotion | None = None,
         watch: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._search = search
@@ -53,7 +58,10 @@ class Coordinator:
         self._budget = budget
         self._expired = expired
         self._known = known
+        self._promotion = promotion
         self._watch = watch
+        self._outcomes: dict[int, Outcome] = {}
+        self._handed_out: dict[int, set[Quantity]] = {}
         self._asked: dict[int, tuple[Candidate, Cost]] = {}
         self._parts: dict[int, dict[str, Answer]] = {}
         self._told = 0
@@ -72,6 +80,8 @@ class Coordinator:
             answer = self._dispatcher.next_answer()
             self._journal.answered(answer)
             self._take(answer)
+            if answer.number in self._parts:
+                self._advance(answer.number)
 
     def _replay(self) -> None:
         """Recall what was asked, tell what was answered, hand out again what is missing."""
@@ -81,11 +91,11 @@ class Coordinator:
         answers = self._journal.answers()
         for number in self._asked:
             self._parts[number] = {}
-            for quantity in self._measured:
+            for quantity in ("quick_error", *self._measured):
                 if quantity in (known := answers.get(number, {})):
                     self._take(known[quantity])
-        for number, known in list(self._parts.items()):
-            self._submit(self._asked[number][0], dict(known))
+        for number in list(self._parts):
+            self._advance(number)
 
     def _ask(self) -> None:
         while len(self._asked) < self._budget and not self._expired():
@@ -96,32 +106,69 @@ class Coordinator:
             self._journal.asked(candidate, cost)
             self._asked[candidate.number] = (candidate, cost)
             self._parts[candidate.number] = {}
-            self._submit(candidate, {})
+            self._advance(candidate.number)
 
-    def _submit(self, candidate: Candidate, known: dict[str, Answer]) -> None:
-        """Hand out what is known neither here nor from elsewhere."""
-        for quantity in self._measured:
-            if quantity in known:
+    def _advance(self, number: int) -> None:
+        """Hand out what a candidate needs next, unless it is known from elsewhere."""
+        candidate = self._asked[number][0]
+        handed_out = self._handed_out.setdefault(number, set())
+        for quantity in self._needed(number):
+            if quantity in handed_out:
                 continue
-            result = self._known(candidate.genome, quantity)
+            handed_out.add(quantity)
+            result: Estimate | str | None = self._known(candidate.genome, quantity)
+            source = ELSEWHERE
+            if result is None and quantity == "error":
+                result, source = self._rough(number), FEWER_IMAGES
             if result is None:
-                self._dispatcher.submit(Job(candidate.number, candidate.genome, quantity))
+                self._dispatcher.submit(Job(number, candidate.genome, quantity))
                 continue
-            answer = Answer(candidate.number, quantity, result, ELSEWHERE, 0.0)
+            answer = Answer(number, quantity, result, source, 0.0)
             self._journal.answered(answer)
             self._take(answer)
 
+    def _needed(self, number: int) -> list[Quantity]:
+        """What is measured next: a quick error comes before the error, if there are two rungs."""
+        (candidate, _), parts = self._asked[number], self._parts[number]
+        missing = [quantity for quantity in self._measured if quantity not in parts]
+        if self._promotion is None or "error" not in missing or candidate.origin == "dense":
+            return missing
+        if self._known(candidate.genome, "error") is not None:
+            return missing
+        if "quick_error" not in parts:
+            missing[missing.index("error")] = "quick_error"
+        elif len(missing) > 1:
+            missing.remove("error")  # judged when all else is there
+        return missing
+
+    def _rough(self, number: int) -> Estimate | str | None:
+        """The quick error, where the candidate deserves no better one."""
+        candidate, cost = self._asked[number]
+        parts = self._parts[number]
+        if self._promotion is None or "quick_error" not in parts:
+            return None
+        quick = parts["quick_error"].result
+        outcome = outcome_of(
+            candidate, cost, {**parts, "error": parts["quick_error"]}, self._quantities
+        )
+        if isinstance(outcome, Failure):
+            return quick if isinstance(quick, str) else None
+        earlier = [self._outcomes[one] for one in range(number) if one in self._outcomes]
+        promoted = self._promotion.promotes(number, outcome.estimates, earlier)
+        return None if promoted else quick
+
     def _take(self, answer: Answer) -> None:
         """Put a candidate's answers together; when all are there, tell the search."""
-        parts = self._parts[answer.number]
+        number, parts = answer.number, self._parts[answer.number]
         parts[answer.quantity] = answer
-        if len(parts) < len(self._measured):
+        if any(quantity not in parts for quantity in self._measured):
             return
-        del self._parts[answer.number]
-        candidate, cost = self._asked[answer.number]
+        del self._parts[number]
+        candidate, cost = self._asked[number]
         outcome = outcome_of(candidate, cost, parts, self._quantities)
         if candidate.origin == "dense" and isinstance(outcome, Failure):
             raise RunFailed(f"the dense network cannot be measured: {outcome.reason}")
+        self._outcomes[number] = outcome
         self._search.tell(outcome)
         self._told += 1
         self._watch(Progress(self._told, self._budget, outcome))

@@ -47,6 +47,7 @@ def _evaluators(workpiece: Workpiece, cores: frozenset[int], watcher: Watcher) -
         search=dataset.search,
         final=dataset.final,
         threads=threads,
+        quick_images=config.search.fidelity.images,
     )
     return Crew(size, load_accuracy, payload, cores)
 

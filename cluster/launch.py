@@ -10,6 +10,7 @@ from ..actors.dispatcher import Dispatcher, WorkersLost
 from ..actors.job import Job
 from ..methods.device import device
 from ..search.algorithm import Search
+from ..search.fidelity import Promotion
 from .algorithms import algorithm
 from .config import Config
 from .coordinator import Coordinator, RunFailed
@@ -32,6 +33,7 @@ from .workpiece import (
 )
 
 CONFIG, EXPORTS = "config.yaml", "exports"
+LEAST_RUNG_TAU = 0.6
 
 
 def start(config: Config, directory: Path, watcher: Watcher) -> None:
@@ -94,8 +96,10 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
             budget=config.search.evaluations,
             expired=lambda: hours is not None and run.journal.elapsed_seconds() >= 3600 * hours,
             known=taken_over.answer,
+            promotion=_promotion(config),
             watch=watcher.evaluated,
         ).run()
+        _tell_of_rungs(run, watcher)
         watcher.say("measuring the front on the final split")
         _look_at_final_split(run, dispatcher)
     results = run.results()
@@ -104,6 +108,34 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
         export_member(workpiece, pick(results, name), run.path / EXPORTS / name)
     write_report(dataclasses.replace(results, state="complete"), run.path)
     run.journal.note("completed", True)
+
+
+def _tell_of_rungs(run: Record, watcher: Watcher) -> None:
+    """Say how many candidates deserved all images, and warn where few images rank badly."""
+    rungs = run.rungs(run.journal.answers())
+    if not rungs:
+        return
+    tau = rungs["rung_tau"]
+    agreement = "too few to compare" if tau is None else f"Kendall's tau with few images {tau:.2f}"
+    watcher.say(f"{rungs['promoted']} candidates were measured on all images: {agreement}")
+    if tau is not None and tau < LEAST_RUNG_TAU:
+        watcher.say(
+            f"warning: search.fidelity.images = {run.config.search.fidelity.images} ranks "
+            f"candidates badly (tau below {LEAST_RUNG_TAU}): use more images"
+        )
+
+
+def _promotion(config: Config) -> Promotion | None:
+    fidelity, search = config.search.fidelity, config.search
+    if fidelity.images is None:
+        return None
+    return Promotion(
+        fidelity.promotion,
+        search.window,
+        config.quantities,
+        len(config.objectives),
+        config.bounds,
+    )
 
 
 def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:

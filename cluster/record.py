@@ -13,10 +13,11 @@ from ..actors.job import ROLES, Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.constraint import violations
+from ..search.fidelity import rung_agreement
 from ..search.indicators import front, knee, running_hypervolume
 from ..search.objective import Scale
 from .config import Config, check_config
-from .coordinator import outcome_of
+from .coordinator import FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal, archive_hash
 from .lock import is_held
 from .results import Member, Results
@@ -71,7 +72,27 @@ class Record:
             "seed": self.config.search.seed,
             "elapsed_s": self.journal.elapsed_seconds(),
             "failures": sum(values is None for _, values in entries),
+            **self.rungs(answers),
         }
+
+    def rungs(self, answers: Answers) -> dict[str, Any]:
+        """How many candidates deserved all images, and how the rungs agree; nothing with one rung.
+
+        `rung_tau` is Kendall's tau of quick errors with errors, over those that have both.
+        """
+        if self.config.search.fidelity.images is None:
+            return {}
+        both = [
+            (known["quick_error"].result, known["error"].result)
+            for known in answers.values()
+            if known.keys() >= {"quick_error", "error"} and known["error"].worker != FEWER_IMAGES
+        ]
+        pairs = [
+            (one.value, other.value)
+            for one, other in both
+            if isinstance(one, Estimate) and isinstance(other, Estimate)
+        ]
+        return {"promoted": len(both), "rung_tau": rung_agreement(pairs)}
 
     def results(self) -> Results:
         """Return everything found so far; there is nothing before the dense network is measured."""

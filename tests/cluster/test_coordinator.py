@@ -4,12 +4,13 @@ import pytest
 
 from secateur.actors.dispatcher import Crew, LocalDispatcher
 from secateur.actors.job import Answer, Job
-from secateur.cluster.coordinator import Coordinator, RunFailed, outcome_of
+from secateur.cluster.coordinator import FEWER_IMAGES, Coordinator, RunFailed, outcome_of
 from secateur.cluster.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
+from secateur.search.fidelity import Promotion
 from secateur.search.space import LayerGroup, Space
 
 SPACE = Space(tuple(LayerGroup(name, 16, 2, 2) for name in "abc"))
@@ -148,3 +149,73 @@ def test_one_failed_answer_fails_the_candidate_with_its_reason():
     answers = {"error": Answer(4, "error", "RuntimeError: boom", "e", 0.0)}
     outcome = outcome_of(Candidate(4, (8,), "variation"), Cost(7, 8, 9), answers, ("error",))
     assert outcome == Failure(Candidate(4, (8,), "variation"), "error: RuntimeError: boom")
+
+
+class TwoRungs(Workers):
+    """Quick errors are rough: twice the error, within a wide interval."""
+
+    def next_answer(self) -> Answer:
+        answer = super().next_answer()
+        if answer.quantity != "quick_error" or answer.failed:
+            return answer
+        value = 2 * answer.result.value
+        rough = Estimate(value, 0.9 * value, 1.1 * value)
+        return Answer(answer.number, answer.quantity, rough, "fake", 0.0)
+
+
+def drive_two_rungs(journal, workers, budget=30):
+    Coordinator(
+        Search(RandomSearch(SPACE, seed=1), window=5),
+        journal,
+        workers,
+        quantities=OBJECTIVES,
+        cost=cost,
+        budget=budget,
+        promotion=Promotion(0.1, 5, OBJECTIVES, 3),
+    ).run()
+    return journal.answers()
+
+
+def test_a_candidate_that_is_surely_dominated_keeps_its_quick_error(new_journal):
+    answers = drive_two_rungs(new_journal(), workers := TwoRungs())
+    assert len(answers) == 30
+    rough = [n for n, known in answers.items() if known["error"].worker == FEWER_IMAGES]
+    assert 0 < len(rough) < 29
+    for number, known in answers.items():
+        assert workers.measured[number, "error"] == (number not in rough)
+        assert workers.measured[number, "quick_error"] == (number > 0)
+        if number in rough:
+            assert known["error"].result == known["quick_error"].result
+
+
+@pytest.mark.parametrize("crash_after", [1, 2, 10, 31, 50, 59])
+def test_two_rungs_resume_as_one(new_journal, crash_after):
+    unbroken = drive_two_rungs(new_journal(), TwoRungs())
+    journal = new_journal()
+    first, second = TwoRungs(crash_after=crash_after), TwoRungs()
+    with pytest.raises(Stop):
+        drive_two_rungs(journal, first)
+    assert drive_two_rungs(journal, second) == unbroken
+    assert max((first.measured + second.measured).values()) == 1
+
+
+def test_the_order_of_answers_does_not_decide_who_is_promoted(new_journal):
+    class InOrder(TwoRungs):
+        def next_answer(self) -> Answer:
+            self._jobs.rotate(-1)
+            return super().next_answer()
+
+    assert drive_two_rungs(new_journal(), TwoRungs()) == drive_two_rungs(new_journal(), InOrder())
+
+
+def test_a_quick_error_that_fails_fails_the_candidate(new_journal):
+    class Failing(TwoRungs):
+        def next_answer(self) -> Answer:
+            answer = super().next_answer()
+            if (answer.number, answer.quantity) != (4, "quick_error"):
+                return answer
+            return Answer(4, "quick_error", "out of memory", "fake", 0.0)
+
+    answers = drive_two_rungs(new_journal(), workers := Failing())
+    assert answers[4]["error"].result == "out of memory"
+    assert workers.measured[4, "error"] == 0

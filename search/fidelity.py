@@ -1,0 +1,79 @@
+"""Fidelity: whether a candidate that was measured on few images deserves all of them.
+
+Multi-fidelity evaluation in two rungs; the rule is our choice (HAMP's abstract knows none).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau, norm
+
+from .candidate import Estimate, Evaluation, Outcome
+from .constraint import Constraint, violations
+
+_WIDTH = 2 * 1.959964
+"""Standard deviations in a 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Promotes a candidate that is non-dominated with at least the probability `least`.
+
+    The first quantity is the error, the others up to `objectives` are objectives too, and what
+    follows is only bounded. `window` is the search's: a candidate is judged by the outcomes that it
+    was bred from, so that the answer depends on nothing that may come sooner or later.
+    """
+
+    least: float
+    window: int
+    names: Sequence[str]
+    objectives: int
+    constraints: Sequence[Constraint] = ()
+
+    def promotes(
+        self, number: int, estimates: Sequence[Estimate], outcomes: Sequence[Outcome]
+    ) -> bool:
+        """Judge candidate `number` by its estimates, the error's being rough, and earlier outcomes.
+
+        `outcomes` are those of the first candidates, at least up to `number - window`. A candidate
+        that violates constraints even at the lower end of its error's interval is not promoted.
+        """
+        known = [one for one in outcomes[: number - self.window + 1] if isinstance(one, Evaluation)]
+        if not known:
+            return True
+        hopeful = [estimates[0].low, *(one.value for one in estimates[1:])]
+        dense = known[0].objectives
+        if violations(self.constraints, self.names, np.array([hopeful]), dense)[0] > 0:
+            return False
+        return self._chance(estimates, known) >= self.least
+
+    def _chance(self, estimates: Sequence[Estimate], known: Sequence[Evaluation]) -> float:
+        """The probability that no known network is as good in everything.
+
+        Errors are taken for normal, with the deviations of their intervals; other objectives count
+        by their values. The hardest rival decides: that all fail at once is at most as likely.
+        """
+        values = np.array([one.objectives for one in known])
+        excess = violations(self.constraints, self.names, values, known[0].objectives)
+        others = np.array([one.value for one in estimates[1 : self.objectives]])
+        rivals = (excess == 0) & np.all(values[:, 1 : self.objectives] <= others, axis=1)
+        if not rivals.any():
+            return 1.0
+        errors = [one.estimates[0] for one, rival in zip(known, rivals, strict=True) if rival]
+        ours = estimates[0]
+        gaps = np.array([theirs.value - ours.value for theirs in errors])
+        spreads = np.array([np.hypot(_deviation(theirs), _deviation(ours)) for theirs in errors])
+        return float(norm.cdf(gaps / np.maximum(spreads, 1e-12)).min())
+
+
+def rung_agreement(pairs: Sequence[tuple[float, float]]) -> float | None:
+    """Kendall's tau between the errors of both rungs; None where too few candidates have both."""
+    if len(pairs) < 10:
+        return None
+    tau = float(kendalltau(*zip(*pairs, strict=True)).statistic)
+    return None if np.isnan(tau) else tau
+
+
+def _deviation(estimate: Estimate) -> float:
+    return (estimate.high - estimate.low) / _WIDTH
