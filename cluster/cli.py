@@ -1,7 +1,6 @@
 """Command line: every `secateur` command, its options and what it prints."""
 
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -174,20 +173,18 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 @click.option("--to", "target", required=True, type=click.Path(path_type=Path))
 def export(run: Path, choice: str, target: Path) -> None:
     """Write a network of RUN as model.onnx, model.safetensors and model.json."""
-    from .export import export_member, pick
-    from .record import FINETUNED, Record
+    from .export import copy_finetuned, export_member, pick
+    from .record import Record
     from .workpiece import open_workpiece
 
     _check_target(target)
     record = Record(run)
     member = pick(record.results(), choice)
     if member.origin == "fine-tuned":
-        source = record.path / FINETUNED / str(member.id)
-        shutil.copytree(source, target, dirs_exist_ok=True)
-        click.echo(f"network {member.id} in {target}: as it was certified in {source}")
-        return
-    workpiece = open_workpiece(record.config, record.path, lambda _: None)
-    card = export_member(workpiece, member, target)
+        card = copy_finetuned(record.path, member, target)
+    else:
+        workpiece = open_workpiece(record.config, record.path, lambda _: None)
+        card = export_member(workpiece, member, target)
     proof = card["certificate"]
     click.echo(
         f"network {member.id} in {target}: PyTorch and ONNX Runtime agree within "

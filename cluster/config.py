@@ -105,9 +105,12 @@ class Fidelity(_Section):
     """Fewer images first, where `images` is given: the first so many of the search split.
 
     All images are for candidates that are non-dominated with at least the probability `promotion`.
+    Where `epochs` is given, the front is fine-tuned for so many at the end of the search, otherwise
+    as `finetune` says, and the networks to hand out are chosen from what comes of it.
     """
 
     images: Annotated[int, Field(ge=10)] | None = None
+    epochs: Annotated[int, Field(ge=1)] | None = None
     promotion: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 

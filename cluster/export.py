@@ -1,5 +1,6 @@
 """Export: a chosen network of a run as ONNX, safetensors and JSON, with its certificate."""
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from torch import Tensor, nn
 
 from ..methods.accuracy import AccuracyMeter
 from ..methods.certificate import Certificate, certify
-from ..methods.exported import save
+from ..methods.exported import read_card, save
 from ..methods.onnx_graph import OnnxTemplate
 from ..methods.surgery import Pruner
 from ..methods.weights import state_of
 from .coordinator import RunFailed
+from .record import FINETUNED
 from .results import Member, Results
 from .workpiece import Workpiece
 
@@ -49,7 +51,12 @@ def certified_graph(
 
 
 def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict[str, Any]:
-    """Cut and recalibrate the network anew, certify it, and write it; return its card."""
+    """Cut and recalibrate the network anew, certify it, and write it; return its card.
+
+    A fine-tuned one has its files and its certificate already.
+    """
+    if member.origin == "fine-tuned":
+        return copy_finetuned(workpiece.directory, member, directory)
     config, dataset = workpiece.config, workpiece.dataset
     meter = AccuracyMeter(
         workpiece.pruner,
@@ -58,6 +65,12 @@ def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict
         splits={},
     )
     return export_network(workpiece, member, meter.network(member.genome), directory)
+
+
+def copy_finetuned(run: Path, member: Member, directory: Path) -> dict[str, Any]:
+    """Copy the files of a run's fine-tuned network; return its card."""
+    shutil.copytree(run / FINETUNED / str(member.id), directory, dirs_exist_ok=True)
+    return read_card(directory)
 
 
 def export_network(

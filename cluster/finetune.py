@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .config import Config, ConfigError, Finetune, check_config
 from .coordinator import RunFailed
 from .export import export_network, pick
 from .journal import Finetuned
+from .local_ray import local_ray
 from .lock import held
 from .progress import Watcher
 from .record import FINETUNED, Record
@@ -66,15 +68,22 @@ def finetune_members(
             f"is complete; go on with: secateur resume {record.path}"
         )
     parents = _chosen(record, choices)
-    with held(record.path):
+    with held(record.path), ray_for(config.finetune):
         watcher.say("loading data and network")
         workpiece = open_workpiece(config, record.path, watcher.say)
         images, settings = len(workpiece.dataset.train), config.finetune
         require_batches(_recipe(settings), images, settings.workers)
-        numbers = [_finetuned(record, parent, workpiece, watcher) for parent in parents]
+        numbers = [
+            finetune_member(record, parent, workpiece, settings, watcher) for parent in parents
+        ]
         write_report(replace(record.results(), state="complete"), record.path)
     members = {member.id: member for member in record.results().members}
     return [(was, members[number]) for was, number in zip(parents, numbers, strict=True)]
+
+
+def ray_for(settings: Finetune) -> AbstractContextManager[None]:
+    """One Ray for all the jobs of a command."""
+    return local_ray(_scale(settings).cpus)
 
 
 def with_changes(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -100,9 +109,10 @@ def _chosen(record: Record, choices: Sequence[str]) -> list[Member]:
     return list(members.values())
 
 
-def _finetuned(record: Record, parent: Member, workpiece: Workpiece, watcher: Watcher) -> int:
+def finetune_member(
+    record: Record, parent: Member, workpiece: Workpiece, settings: Finetune, watcher: Watcher
+) -> int:
     """Train one network, or find that it is trained already; return its number."""
-    settings = workpiece.config.finetune
     recipe = _recipe(settings)
     known = record.journal.finetuned()
     for network in known:
@@ -116,7 +126,7 @@ def _finetuned(record: Record, parent: Member, workpiece: Workpiece, watcher: Wa
     number += 1
     job = record.path / JOBS / f"finetune-{parent.id}-{_digest(recipe)}"
     trained = workpiece.pruner.cut(parent.genome)
-    trained.load_state_dict(_train(job, parent, workpiece, recipe, watcher).weights)
+    trained.load_state_dict(_train(job, parent, workpiece, settings, watcher).weights)
     meter = AccuracyMeter(
         workpiece.pruner,
         workpiece.prunable.normalisation,
@@ -145,10 +155,10 @@ def _finetuned(record: Record, parent: Member, workpiece: Workpiece, watcher: Wa
 
 
 def _train(
-    job: Path, parent: Member, workpiece: Workpiece, recipe: Recipe, watcher: Watcher
+    job: Path, parent: Member, workpiece: Workpiece, settings: Finetune, watcher: Watcher
 ) -> Snapshot:
     """Run the Ray Train job to its end and return where the network stands."""
-    settings = workpiece.config.finetune
+    recipe = _recipe(settings)
     payload = Payload(workpiece.prunable, parent.genome, workpiece.dataset.train, recipe)
     job.parent.mkdir(exist_ok=True)
     watcher.say(f"fine-tuning network {parent.id}")
@@ -157,7 +167,7 @@ def _train(
             _loop,
             payload,
             job,
-            Scale.of(settings.workers, settings.threads, settings.gpu),
+            _scale(settings),
             after_epoch=lambda epoch: watcher.say(
                 f"fine-tuning network {parent.id}, epoch {epoch['epoch']} of {recipe.epochs}: "
                 f"loss {epoch['loss']:.3f}"
@@ -191,6 +201,10 @@ def _loop(payload: Payload, worker: Worker) -> None:
         workers=worker.workers,
         device=worker.device,
     )
+
+
+def _scale(settings: Finetune) -> Scale:
+    return Scale.of(settings.workers, settings.threads, settings.gpu)
 
 
 def _recipe(settings: Finetune) -> Recipe:

@@ -10,7 +10,7 @@ from ..actors.dispatcher import Dispatcher, WorkersLost
 from ..actors.job import Job
 from ..methods.device import device
 from ..search.algorithm import Search
-from ..search.fidelity import Promotion
+from ..search.fidelity import Promotion, rung_agreement
 from .algorithms import algorithm
 from .config import Config
 from .coordinator import Coordinator, RunFailed
@@ -102,6 +102,8 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
         _tell_of_rungs(run, watcher)
         watcher.say("measuring the front on the final split")
         _look_at_final_split(run, dispatcher)
+    if config.search.fidelity.epochs is not None:
+        _finetune_front(run, workpiece, config.search.fidelity.epochs, watcher)
     results = run.results()
     for name in results.picks:
         watcher.say(f"exporting the {name} network")
@@ -111,18 +113,37 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
 
 
 def _tell_of_rungs(run: Record, watcher: Watcher) -> None:
-    """Say how many candidates deserved all images, and warn where few images rank badly."""
-    rungs = run.rungs(run.journal.answers())
-    if not rungs:
+    """Say how many candidates deserved all images, and how few images rank them."""
+    if rungs := run.rungs(run.journal.answers()):
+        watcher.say(f"{rungs['promoted']} candidates were measured on all images")
+        _tell_agreement(rungs["rung_tau"], "few images and all", watcher)
+
+
+def _tell_agreement(tau: float | None, rungs: str, watcher: Watcher) -> None:
+    """Tell how two rungs rank the same networks, and warn where they hardly agree."""
+    if tau is None:
         return
-    tau = rungs["rung_tau"]
-    agreement = "too few to compare" if tau is None else f"Kendall's tau with few images {tau:.2f}"
-    watcher.say(f"{rungs['promoted']} candidates were measured on all images: {agreement}")
-    if tau is not None and tau < LEAST_RUNG_TAU:
-        watcher.say(
-            f"warning: search.fidelity.images = {run.config.search.fidelity.images} ranks "
-            f"candidates badly (tau below {LEAST_RUNG_TAU}): use more images"
-        )
+    watcher.say(f"Kendall's tau of the errors on {rungs}: {tau:.2f}")
+    if tau < LEAST_RUNG_TAU:
+        watcher.say(f"warning: {rungs} hardly rank alike (below {LEAST_RUNG_TAU})")
+
+
+def _finetune_front(run: Record, workpiece: Workpiece, epochs: int, watcher: Watcher) -> None:
+    """Train the search's front further: the last rung, in which all its networks are compared."""
+    from .finetune import finetune_member, ray_for  # Ray Train takes seconds to import
+
+    settings = workpiece.config.finetune.model_copy(update={"epochs": epochs})
+    with ray_for(settings):
+        for parent in run.results().search_front:
+            if parent.origin != "dense":
+                finetune_member(run, parent, workpiece, settings, watcher)
+    members = {member.id: member for member in run.results().members}
+    pairs = [
+        (members[now.parent].objectives["error"].value, now.objectives["error"].value)
+        for now in members.values()
+        if now.parent is not None
+    ]
+    _tell_agreement(rung_agreement(pairs), "the cut and the fine-tuned networks", watcher)
 
 
 def _promotion(config: Config) -> Promotion | None:
@@ -142,7 +163,8 @@ def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:
     """Measure the front or its picks, and the dense network, on the images not used so far."""
     results, known = run.results(), run.journal.answers()
     handed_out = set(results.picks.values())
-    asked = [m for m in results.front if run.config.search.final == "front" or m.id in handed_out]
+    whole = run.config.search.final == "front"
+    asked = [m for m in results.search_front if whole or m.id in handed_out]
     members = {member.id: member for member in (results.dense, *asked)}
     missing = [m for m in members.values() if "final_error" not in known[m.id]]
     for member in missing:

@@ -130,6 +130,7 @@ class Record:
         searched = _Judged.of(values, self.config)
         everyone, valued = _with_finetuned(members, values, self.journal.finetuned())
         judged = _Judged.of(valued, self.config)
+        picked = judged if self.config.search.fidelity.epochs else searched
         volumes = iter(running_hypervolume(searched.earning))
         series, latest = [], 0.0
         for outcome, _ in committed:
@@ -147,10 +148,11 @@ class Record:
             dense=members[0],
             members=tuple(everyone),
             front=tuple(everyone[index] for index in judged.front),
+            search_front=tuple(members[index] for index in searched.front),
             hypervolumes=tuple(series),
             picks=_picks(
-                [members[index] for index in searched.front],
-                searched.scaled[searched.front],
+                [everyone[index] for index in picked.front],
+                picked.scaled[picked.front],
                 self.config.search.worst_error,
             ),
             failures=len(committed) - len(evaluated),

@@ -61,6 +61,7 @@ class Results:
     included; `picks` names the members that the search hands out (fastest, knee, most-accurate) by
     id: fine-tuning changes neither. The front
     holds networks that satisfy the constraints; where `infeasible` counts all, the nearest one.
+    `search_front` is the front of the search alone, whatever was fine-tuned since.
     `agreement` holds, for candidates that surrogates chose, each surrogate's Kendall tau then.
     """
 
@@ -81,6 +82,7 @@ class Results:
     constraints: tuple[str, ...] = ()
     infeasible: int = 0
     agreement: tuple[tuple[int, Mapping[str, float]], ...] = ()
+    search_front: tuple[Member, ...] = ()
 
     def front_as_json(self) -> dict[str, Any]:
         """`{front: [...], dense: {...}}`, the front from the fastest network to the slowest."""

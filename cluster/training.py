@@ -36,6 +36,11 @@ class Scale:
     threads: int
     gpu: bool
 
+    @property
+    def cpus(self) -> int:
+        """All cores that the job takes."""
+        return self.workers * self.threads
+
     @classmethod
     def of(cls, workers: int, threads: int | str, gpu: bool) -> "Scale":
         """Share this machine's cores among the workers where `threads` is `auto`."""
@@ -88,7 +93,7 @@ def train_job(
     """
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-    with local_ray(scale.workers * scale.threads), _told(folder, after_epoch):
+    with local_ray(scale.cpus), _told(folder, after_epoch):
         trainer = TorchTrainer(
             _worker,
             train_loop_config={

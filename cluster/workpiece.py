@@ -39,6 +39,7 @@ class Workpiece:
     dataset: Dataset
     prunable: Prunable
     dense_onnx: bytes
+    directory: Path  # of the run
 
     @cached_property
     def pruner(self) -> Pruner:
@@ -151,7 +152,8 @@ def finish_workpiece(
         normalisation=_normalisation(dataset),
         shape=dataset.shape,
     )
-    return Workpiece(config, dataset, prunable, (directory / DENSE_ONNX).read_bytes())
+    dense_onnx = (directory / DENSE_ONNX).read_bytes()
+    return Workpiece(config, dataset, prunable, dense_onnx, directory)
 
 
 def open_workpiece(config: Config, directory: Path, say: Callable[[str], None]) -> Workpiece:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -31,7 +32,7 @@ def workpiece(tiny):
             normalisation=Normalisation((0.5,) * 3, (0.5,) * 3),
             shape=tiny.shape,
         )
-        return Workpiece(config, SimpleNamespace(shape=tiny.shape), prunable, tiny.model)
+        return Workpiece(config, SimpleNamespace(shape=tiny.shape), prunable, tiny.model, Path())
 
     return made
 

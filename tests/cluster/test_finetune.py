@@ -172,3 +172,34 @@ def test_python_finds_what_the_command_has_made(finetuned):
     (network,) = secateur.open_run(directory).finetune(6, epochs=3, workers=2)
     assert network["id"] == 8
     assert network["parent"] == 6
+
+
+def test_a_run_may_fine_tune_its_front_as_the_last_rung(complete, tmp_path):
+    """Few images first, all of them for some, and some epochs for the front; killed on the way."""
+    directory = tmp_path / "rungs"
+    settings = {
+        "search.fidelity.images": 50,
+        "search.fidelity.epochs": 6,
+        "network.weights": complete / "dense.safetensors",
+    }
+    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    asked = command("search", EXAMPLE, "--run", directory, "--evaluations", 4, *sets)
+    with subprocess.Popen(asked, stderr=subprocess.PIPE, text=True) as process:
+        while not list(directory.glob("finetuned/*/model.json")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+    said = run("resume", directory).stderr
+    results = secateur.open_run(directory).results()
+    tuned = {one.parent: one for one in results.members if one.origin == "fine-tuned"}
+    pruned = [one for one in results.search_front if one.origin != "dense"]
+    assert sorted(tuned) == sorted(one.id for one in pruned)
+    assert len(Record(directory).journal.finetuned()) == len(pruned)
+    knee = next(one for one in results.members if one.id == results.picks["knee"])
+    assert knee in results.front
+    assert knee.origin == "fine-tuned"
+    status = Record(directory).status()
+    assert 0 < status["promoted"] <= 3
+    assert "candidates were measured on all images" in said
+    card = json.loads((directory / "exports" / "knee" / "model.json").read_text())
+    assert card["origin"] == "fine-tuned"
