@@ -117,3 +117,18 @@ def test_a_missing_file_is_named(tmp_path):
 def test_an_empty_file_is_the_demo(tmp_path):
     (tmp_path / "empty.yaml").touch()
     assert read_config(tmp_path / "empty.yaml", {}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("search.fidelity.images", 5, "search.fidelity.images: should be greater than or equal"),
+        ("search.fidelity.promotion", 1.5, "search.fidelity.promotion: should be less than or"),
+        ("search.fidelity.epochs", 0, "search.fidelity.epochs: should be greater than or equal"),
+        ("finetune.distillation", 2.0, "finetune.distillation: should be less than or equal to 1"),
+        ("finetune.thread", 2, "unknown key finetune.thread: did you mean threads?"),
+    ],
+)
+def test_rungs_and_training_are_checked(key, value, message):
+    with pytest.raises(ConfigError, match=message):
+        read_config(None, {key: value})
