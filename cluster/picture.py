@@ -32,6 +32,7 @@ def front_picture(results: Results) -> bytes:
     axes = figure.add_subplot()
     _draw_evaluated(axes, results, cost, error)
     _draw_front(axes, results, cost, error)
+    _draw_finetuned(axes, results, cost, error)
     _draw_dense(axes, results.dense, cost, error)
     _label_picks(axes, results, cost, error)
     _finish(axes, results, cost, error)
@@ -106,6 +107,22 @@ def _draw_front(axes: Axes, results: Results, cost: Quantity, error: Quantity) -
         label="front, 95 % intervals" if _any_interval(results.front) else "front",
         zorder=4,
     )
+
+
+def _draw_finetuned(axes: Axes, results: Results, cost: Quantity, error: Quantity) -> None:
+    """Colour the front's fine-tuned networks."""
+    if tuned := [one for one in results.front if one.origin == "fine-tuned"]:
+        axes.plot(
+            _values(tuned, cost),
+            _values(tuned, error),
+            "o",
+            color=ORIGINS["fine-tuned"],
+            markersize=6,
+            markeredgecolor="white",
+            markeredgewidth=0.8,
+            label="fine-tuned",
+            zorder=5,
+        )
 
 
 def _draw_dense(axes: Axes, dense: Member, cost: Quantity, error: Quantity) -> None:

@@ -56,11 +56,14 @@ def _page(results: Results, beside: Sequence[Results]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    known = every_network(results)
+    rows = (results.dense, *(one for one in results.front if one.id != results.dense.id))
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
     return environment.get_template("report.html").render(
         results=results,
-        known=every_network(results),
-        rows=(results.dense, *(one for one in results.front if one.id != results.dense.id)),
+        known=known,
+        rows=rows,
+        selectable=(*rows, *(known[id_] for id_ in pick_labels(results) if known[id_] not in rows)),
         origins=[origin for origin in ORIGINS if origin in {one.origin for one in results.members}],
         columns=quantities(results),
         sizes=_sizes(results),
