@@ -63,6 +63,12 @@ class Recorded:
         measured = {name: rows[name].to_numpy().astype(np.float64) for name in numbers}
         return cls(np.array(rows["widths"].to_pylist()), measured)
 
+    def known(self, quantity: str) -> tuple[NDArray[np.int64], Values]:
+        """The widths and values of the networks of which a quantity is measured."""
+        values = self.measured[quantity]
+        there = np.isfinite(values)
+        return self.widths[there], values[there]
+
     @property
     def latencies(self) -> tuple[str, ...]:
         """The names of the latencies: one for each device."""
@@ -157,11 +163,10 @@ class Response:
         self.recorded = Recorded.of(network, limit)
         untrained = Untrained.of(int(network.removeprefix("resnet")))
         self.space, self.cost = _space(network, untrained), untrained.cost
-        codes, measured = self._codes(self.recorded.widths), self.recorded.measured
-        self.learned = {
-            name: Learned.from_records(codes, measured[name], target_of(name))
-            for name in ("error", *self.recorded.latencies)
-        }
+        self.learned = {}
+        for name in ("error", *self.recorded.latencies):
+            widths, values = self.recorded.known(name)
+            self.learned[name] = Learned.from_records(self._codes(widths), values, target_of(name))
 
     def __call__(self, genome: Sequence[int], latency: str = "latency_ms") -> tuple[float, ...]:
         """Answer as if measured: error, latency on one of the devices, memory in bytes."""
@@ -199,7 +204,7 @@ def held_out(response: Response) -> dict[str, dict[str, float]]:
     """How far the models are off on networks they did not learn from, by quantity."""
     found = {}
     for name, learned in response.learned.items():
-        true = response.recorded.measured[name]
+        _, true = response.recorded.known(name)
         off = learned.held_out - true
         if name != "error":
             off = off / true
@@ -207,6 +212,7 @@ def held_out(response: Response) -> dict[str, dict[str, float]]:
             "tau": float(kendalltau(learned.held_out, true).statistic),
             "median": float(np.median(np.abs(off))),
             "rms": float(np.sqrt(np.mean(off**2))),
+            "networks": len(true),
         }
     return found
 
@@ -223,11 +229,10 @@ def main() -> None:
         table.add_column(heading, justify="right" if heading != "network" else "left")
     for network in NETWORKS[:1] if options.quick else NETWORKS:
         response = Response(network, limit=150 if options.quick else None)
-        count = len(response.recorded.widths)
         for quantity, found in held_out(response).items():
             summary |= {f"{key}_{quantity}_{network}": value for key, value in found.items()}
             cells = (f"{100 * found['median']:.2f}", f"{100 * found['rms']:.2f}")
-            table.add_row(network, str(count), quantity, f"{found['tau']:.3f}", *cells)
+            table.add_row(network, str(found["networks"]), quantity, f"{found['tau']:.3f}", *cells)
     if options.json:
         print(json.dumps({"summary": summary}))
         return

@@ -146,7 +146,10 @@ def searched(algorithm: Algorithm, response: Response, budget: int, latency: str
 @cache
 def response_of(network: str, limit: int | None) -> Response:
     """Learn a network's response once a process."""
-    return Response(network, limit=limit)
+    response = Response(network, limit=limit)
+    if FIRST not in response.learned:
+        raise SystemExit(f"{network} has no latencies: run benchmarks/landscape.py --time")
+    return response
 
 
 def search_once(

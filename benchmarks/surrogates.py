@@ -115,7 +115,7 @@ def main() -> None:
         for quantity in ("error", "latency_ms"):
             if quantity not in recorded.measured:
                 continue
-            values = recorded.measured[quantity]
+            widths, values = recorded.known(quantity)
             table = Table(
                 title=f"{network}, {quantity}: Kendall's tau on {HELD_OUT} other networks"
             )
@@ -128,8 +128,7 @@ def main() -> None:
                 cells = []
                 for count in usable:
                     runs = [
-                        judged(surrogate, recorded.widths, values, count, seed)
-                        for seed in range(repeats)
+                        judged(surrogate, widths, values, count, seed) for seed in range(repeats)
                     ]
                     means = {key: statistics.mean(run[key] for run in runs) for key in runs[0]}
                     spread = statistics.pstdev(run["tau"] for run in runs)
