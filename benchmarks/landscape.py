@@ -11,7 +11,7 @@ recalibration, and memory. Each complete run is written to `benchmarks/data/NETW
 that are there are not made again, one that was killed is resumed from the folder, and Ctrl-C writes
 what there is of one. Hours on two cores, which may do other work meanwhile: the latencies of these
 runs are rough and not kept. `--time` then measures latencies, of all networks that have none,
-in random order, one image at a time and sixteen: minutes that want an idle machine. `--quick` makes
+in random order, one image at a time and four: minutes that want an idle machine. `--quick` makes
 one small run of each kind, times it and writes into the folder instead; without data it does
 nothing.
 """
@@ -44,9 +44,9 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 DEVICES = {
     "latency_ms": Protocol(seconds=0.15),
-    "latency_batch_ms": Protocol(seconds=0.15, batch=16),
+    "latency_batch_ms": Protocol(seconds=0.15, batch=4),
 }
-"""What counts as two devices: one image at a time, and sixteen."""
+"""What counts as two devices: one image at a time, and four."""
 
 
 @dataclass(frozen=True, slots=True)
