@@ -41,7 +41,7 @@ from secateur.search.nsga2 import NSGA2
 from secateur.search.objective import Objective, reference_point
 from secateur.search.operator_portfolio import OperatorPortfolio
 from secateur.search.optuna_nsga2 import OptunaNSGA2
-from secateur.search.selection import rank_and_crowding
+from secateur.search.selection import Selection, rank_and_crowding
 from secateur.search.space import Genome
 from secateur.surrogates.error_model import error_model
 from secateur.surrogates.formula import formula
@@ -76,12 +76,10 @@ class Start:
     errors: Mapping[Genome, float] = field(default_factory=dict)
 
 
-def hamp(response: Response, start: Start, **settings: float) -> HAMP:
-    """HAMP as the product sets it up."""
-    return _hamp(response, start, Settings(worst_error=WORST, **settings))
-
-
-def _hamp(response: Response, start: Start, settings: Settings, selection=None) -> HAMP:
+def hamp(
+    response: Response, start: Start, selection: Selection | None = None, **settings: float
+) -> HAMP:
+    """HAMP as the product sets it up, but for the settings and the selection given."""
     dense = [group.width for group in response.space.groups]
     surrogates = [
         error_model(dense),
@@ -93,7 +91,7 @@ def _hamp(response: Response, start: Start, settings: Settings, selection=None) 
         OBJECTIVES,
         surrogates,
         seed=start.seed,
-        settings=settings,
+        settings=Settings(worst_error=WORST, **settings),
         selection=selection,
         warm=start.warm,
         prior={"error": start.errors},
@@ -109,15 +107,10 @@ ALGORITHMS: dict[str, Callable[[Response, Start], Algorithm]] = {
     "netadapt": lambda response, _: NetAdapt(response.space),
     "uniform": lambda response, _: UniformScaling(response.space),
     "random": lambda response, start: RandomSearch(response.space, seed=start.seed),
-    "hamp, operators": lambda response, start: _hamp(
-        response,
-        start,
-        Settings(worst_error=WORST),
-        OperatorPortfolio(reference_point(NAMES, WORST)),
+    "hamp, operators": lambda response, start: hamp(
+        response, start, OperatorPortfolio(reference_point(NAMES, WORST))
     ),
-    "hamp, nsga2 selection": lambda response, start: _hamp(
-        response, start, Settings(worst_error=WORST), rank_and_crowding
-    ),
+    "hamp, nsga2 selection": lambda response, start: hamp(response, start, rank_and_crowding),
     "hamp, no local search": lambda response, start: hamp(response, start, local_search=0.0),
 }
 SEEDLESS = ("netadapt", "uniform")

@@ -173,18 +173,15 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 @click.option("--to", "target", required=True, type=click.Path(path_type=Path))
 def export(run: Path, choice: str, target: Path) -> None:
     """Write a network of RUN as model.onnx, model.safetensors and model.json."""
-    from .export import copy_finetuned, export_member, pick
+    from .export import export_member, pick
     from .record import Record
     from .workpiece import open_workpiece
 
     _check_target(target)
     record = Record(run)
     member = pick(record.results(), choice)
-    if member.origin == "fine-tuned":
-        card = copy_finetuned(record.path, member, target)
-    else:
-        workpiece = open_workpiece(record.config, record.path, lambda _: None)
-        card = export_member(workpiece, member, target)
+    workpiece = open_workpiece(record.config, record.path, lambda _: None)
+    card = export_member(workpiece, member, target)
     proof = card["certificate"]
     click.echo(
         f"network {member.id} in {target}: PyTorch and ONNX Runtime agree within "

@@ -56,7 +56,9 @@ def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict
     A fine-tuned one has its files and its certificate already.
     """
     if member.origin == "fine-tuned":
-        return copy_finetuned(workpiece.directory, member, directory)
+        source = workpiece.directory / FINETUNED / str(member.id)
+        shutil.copytree(source, directory, dirs_exist_ok=True)
+        return read_card(directory)
     config, dataset = workpiece.config, workpiece.dataset
     meter = AccuracyMeter(
         workpiece.pruner,
@@ -65,12 +67,6 @@ def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict
         splits={},
     )
     return export_network(workpiece, member, meter.network(member.genome), directory)
-
-
-def copy_finetuned(run: Path, member: Member, directory: Path) -> dict[str, Any]:
-    """Copy the files of a run's fine-tuned network; return its card."""
-    shutil.copytree(run / FINETUNED / str(member.id), directory, dirs_exist_ok=True)
-    return read_card(directory)
 
 
 def export_network(

@@ -119,11 +119,7 @@ def finetune_member(
         if network.parent == parent.id and network.recipe == asdict(recipe):
             watcher.say(f"network {parent.id} is fine-tuned already: network {network.number}")
             return network.number
-    number = max(
-        [candidate.number for candidate, _ in record.journal.candidates()]
-        + [network.number for network in known]
-    )
-    number += 1
+    number = len(record.journal.candidates()) + len(known)  # both are numbered without gaps
     job = record.path / JOBS / f"finetune-{parent.id}-{_digest(recipe)}"
     trained = workpiece.pruner.cut(parent.genome)
     trained.load_state_dict(_train(job, parent, workpiece, settings, watcher).weights)

@@ -58,10 +58,10 @@ class Results:
     """A run's findings: every committed network in order, fine-tuned ones, the front of them all.
 
     `hypervolumes` holds the normalised hypervolume after each committed candidate, failures
-    included; `picks` names the members that the search hands out (fastest, knee, most-accurate) by
-    id: fine-tuning changes neither. The front
-    holds networks that satisfy the constraints; where `infeasible` counts all, the nearest one.
-    `search_front` is the front of the search alone, whatever was fine-tuned since.
+    included, whatever was fine-tuned since; `picks` names the members to hand out (fastest, knee,
+    most-accurate) by id: those of the search, or of the whole front where fine-tuning is its last
+    rung. The front holds networks that satisfy the constraints; where `infeasible` counts all, the
+    nearest one. `search_front` is the front of the search alone, whatever was fine-tuned since.
     `agreement` holds, for candidates that surrogates chose, each surrogate's Kendall tau then.
     """
 

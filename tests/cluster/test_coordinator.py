@@ -48,7 +48,7 @@ def cost(widths):
     return Cost(macs=sum(widths) * 10, params=sum(widths), memory_bytes=sum(widths) * 4)
 
 
-def drive(journal, workers, budget=30, space=SPACE):
+def drive(journal, workers, budget=30, space=SPACE, promotion=None):
     Coordinator(
         Search(RandomSearch(space, seed=1), window=5),
         journal,
@@ -56,6 +56,7 @@ def drive(journal, workers, budget=30, space=SPACE):
         quantities=OBJECTIVES,
         cost=cost,
         budget=budget,
+        promotion=promotion,
     ).run()
     return journal.candidates(), journal.answers()
 
@@ -163,17 +164,9 @@ class TwoRungs(Workers):
         return Answer(answer.number, answer.quantity, rough, "fake", 0.0)
 
 
-def drive_two_rungs(journal, workers, budget=30):
-    Coordinator(
-        Search(RandomSearch(SPACE, seed=1), window=5),
-        journal,
-        workers,
-        quantities=OBJECTIVES,
-        cost=cost,
-        budget=budget,
-        promotion=Promotion(0.1, 5, OBJECTIVES, 3),
-    ).run()
-    return journal.answers()
+def drive_two_rungs(journal, workers):
+    _, answers = drive(journal, workers, promotion=Promotion(0.1, 5, OBJECTIVES, 3))
+    return answers
 
 
 def test_a_candidate_that_is_surely_dominated_keeps_its_quick_error(new_journal):
