@@ -34,11 +34,12 @@ from secateur.cluster.config import Config
 from secateur.search.algorithm import Algorithm, Search
 from secateur.search.baselines import RandomSearch, UniformScaling
 from secateur.search.candidate import Estimate, Evaluation
+from secateur.search.goals import Goals
 from secateur.search.hamp import HAMP, Settings
 from secateur.search.indicators import front, running_hypervolume
 from secateur.search.netadapt import NetAdapt
 from secateur.search.nsga2 import NSGA2
-from secateur.search.objective import Objective, reference_point
+from secateur.search.objective import Objective
 from secateur.search.operator_portfolio import OperatorPortfolio
 from secateur.search.optuna_nsga2 import OptunaNSGA2
 from secateur.search.selection import Selection, rank_and_crowding
@@ -47,8 +48,9 @@ from secateur.surrogates.error_model import error_model
 from secateur.surrogates.formula import formula
 from secateur.surrogates.latency_model import latency_model
 
-NAMES = ("error", "latency_ms", "memory_bytes")
-OBJECTIVES = tuple(Objective(name, relative=name != "error") for name in NAMES)
+GOALS = Goals(
+    (Objective("error", False), Objective("latency_ms", True), Objective("memory_bytes", True))
+)
 WORST = 1.1
 WINDOW = Config().search.window
 FIRST, SECOND = "latency_ms", "latency_batch_ms"
@@ -88,7 +90,7 @@ def hamp(
     ]
     return HAMP(
         response.space,
-        OBJECTIVES,
+        GOALS,
         surrogates,
         seed=start.seed,
         settings=Settings(worst_error=WORST, **settings),
@@ -100,15 +102,15 @@ def hamp(
 
 ALGORITHMS: dict[str, Callable[[Response, Start], Algorithm]] = {
     "hamp": hamp,
-    "nsga2": lambda response, start: NSGA2(response.space, seed=start.seed),
+    "nsga2": lambda response, start: NSGA2(response.space, GOALS, seed=start.seed),
     "optuna-nsga2": lambda response, start: OptunaNSGA2(
-        response.space, seed=start.seed, objectives=len(NAMES)
+        response.space, seed=start.seed, objectives=len(GOALS.objectives)
     ),
     "netadapt": lambda response, _: NetAdapt(response.space),
     "uniform": lambda response, _: UniformScaling(response.space),
     "random": lambda response, start: RandomSearch(response.space, seed=start.seed),
     "hamp, operators": lambda response, start: hamp(
-        response, start, OperatorPortfolio(reference_point(NAMES, WORST))
+        response, start, OperatorPortfolio(GOALS.reference(WORST))
     ),
     "hamp, nsga2 selection": lambda response, start: hamp(response, start, rank_and_crowding),
     "hamp, no local search": lambda response, start: hamp(response, start, local_search=0.0),
@@ -119,7 +121,7 @@ WARM, COLD = "hamp, warm", "hamp, second device"
 
 def searched(algorithm: Algorithm, response: Response, budget: int, latency: str = FIRST) -> Found:
     """Search to the budget; the oldest candidate in flight is always answered first."""
-    search, waiting = Search(algorithm, window=WINDOW), []
+    search, waiting = Search(algorithm, response.space, window=WINDOW), []
     genomes: list[Genome] = []
     measured: list[tuple[float, ...]] = []
     while len(measured) < budget:

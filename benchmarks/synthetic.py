@@ -25,6 +25,7 @@ from rich.table import Table
 
 from secateur.search.algorithm import Algorithm, Search
 from secateur.search.candidate import Estimate, Evaluation
+from secateur.search.goals import Goals
 from secateur.search.hamp import HAMP
 from secateur.search.nsga2 import NSGA2
 from secateur.search.objective import Objective
@@ -55,15 +56,19 @@ def variables(genomes: Genomes) -> NDArray[np.float64]:
     return scaled
 
 
+def goals_of(problem: Any) -> Goals:
+    """The problem's objectives as they are: these fronts lie between 0 and 1."""
+    return Goals(tuple(Objective(f"f{index}", relative=False) for index in range(problem.n_obj)))
+
+
 def hamp(problem: Any, seed: int) -> Algorithm:
-    """HAMP on the objectives as they are: these fronts lie between 0 and 1."""
-    objectives = [Objective(f"f{index}", relative=False) for index in range(problem.n_obj)]
-    return HAMP(SPACE, objectives, [process] * problem.n_obj, seed=seed)
+    """HAMP, with a Gaussian process for every objective."""
+    return HAMP(SPACE, goals_of(problem), [process] * problem.n_obj, seed=seed)
 
 
-def nsga2(problem: Any, seed: int) -> Algorithm:  # noqa: ARG001
-    """NSGA-II, which needs to know nothing of the problem."""
-    return NSGA2(SPACE, seed=seed)
+def nsga2(problem: Any, seed: int) -> Algorithm:
+    """NSGA-II as pymoo has it."""
+    return NSGA2(SPACE, goals_of(problem), seed=seed)
 
 
 ALGORITHMS: dict[str, Callable[[Any, int], Algorithm]] = {"hamp": hamp, "nsga2": nsga2}
@@ -72,7 +77,7 @@ ALGORITHMS: dict[str, Callable[[Any, int], Algorithm]] = {"hamp": hamp, "nsga2":
 def distance(name: str, make: Callable[[Any, int], Algorithm], seed: int, budget: int) -> float:
     """Search a problem and return how far its front is from what was found."""
     problem = problem_of(name)
-    search, found = Search(make(problem, seed), window=1), []
+    search, found = Search(make(problem, seed), SPACE, window=1), []
     while len(found) < budget and (candidate := search.ask()) is not None:
         point = problem.evaluate(variables(np.array([candidate.genome])))[0]
         found.append(point)

@@ -5,7 +5,6 @@ from ..search.baselines import RandomSearch, UniformScaling
 from ..search.hamp import HAMP, Settings
 from ..search.netadapt import NetAdapt
 from ..search.nsga2 import NSGA2
-from ..search.objective import reference_point
 from ..search.operator_portfolio import OperatorPortfolio
 from ..search.selection import Selection, rank_and_crowding
 from ..search.stopping import Patient
@@ -24,7 +23,7 @@ def algorithm(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algo
     patience = config.search.patience
     if patience is None:
         return named
-    return Patient(named, config.minimised, patience=patience, constraints=config.bounds)
+    return Patient(named, config.goals, patience=patience)
 
 
 def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algorithm:
@@ -46,20 +45,13 @@ def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algor
                 population=settings.population,
             )
         case "nsga2":
-            return NSGA2(
-                space,
-                seed=settings.seed,
-                population=settings.population,
-                objectives=config.objectives,
-                constraints=config.bounds,
-            )
+            return NSGA2(space, config.goals, seed=settings.seed, population=settings.population)
         case "hamp":
             return HAMP(
                 space,
-                config.minimised,
+                config.goals,
                 [_surrogate(name, workpiece) for name in config.quantities],
                 seed=settings.seed,
-                constraints=config.bounds,
                 settings=Settings(
                     population=settings.population,
                     local_search=settings.hamp.local_search,
@@ -78,7 +70,7 @@ def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algor
 def _selection(config: Config) -> Selection | None:
     match config.search.hamp.selection:
         case "operators":
-            return OperatorPortfolio(reference_point(config.objectives, config.search.worst_error))
+            return OperatorPortfolio(config.goals.reference(config.search.worst_error))
         case "nsga2":
             return rank_and_crowding
         case _:

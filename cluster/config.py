@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..search.constraint import Constraint, quantities
+from ..search.constraint import Constraint
+from ..search.goals import Goals
 from ..search.objective import Objective
 
 ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
@@ -203,19 +204,17 @@ class Config(_Section):
         return texts
 
     @property
-    def minimised(self) -> tuple[Objective, ...]:
-        """The objectives; all but the error count relative to the dense network."""
-        return tuple(Objective(name, relative=name != "error") for name in self.objectives)
-
-    @property
-    def bounds(self) -> tuple[Constraint, ...]:
-        """The constraints."""
-        return tuple(map(Constraint.parse, self.constraints))
+    def goals(self) -> Goals:
+        """Objectives and constraints; all but the error count relative to the dense network."""
+        return Goals(
+            tuple(Objective(name, relative=name != "error") for name in self.objectives),
+            tuple(map(Constraint.parse, self.constraints)),
+        )
 
     @property
     def quantities(self) -> tuple[str, ...]:
         """What is measured or counted of every network: objectives, and what is only bounded."""
-        return quantities(self.objectives, self.bounds)
+        return self.goals.quantities
 
     @model_validator(mode="after")
     def _algorithm_can_do_it(self) -> "Config":

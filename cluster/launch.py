@@ -83,7 +83,9 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
         settings = config.latency
         run.journal.note("device", device(threads=settings.threads, batch=settings.batch))
     taken_over = earlier(config, run.path)
-    search = Search(algorithm(config, workpiece, taken_over), window=config.search.window)
+    search = Search(
+        algorithm(config, workpiece, taken_over), workpiece.space, window=config.search.window
+    )
     hours = config.search.hours
     with workers(run, workpiece, watcher) as dispatcher:
         watcher.say("searching")
@@ -150,13 +152,7 @@ def _promotion(config: Config) -> Promotion | None:
     fidelity, search = config.search.fidelity, config.search
     if fidelity.images is None:
         return None
-    return Promotion(
-        fidelity.promotion,
-        search.window,
-        config.quantities,
-        len(config.objectives),
-        config.bounds,
-    )
+    return Promotion(fidelity.promotion, search.window, config.goals)
 
 
 def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from ..actors.job import ROLES, Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
-from ..search.constraint import violations
 from ..search.fidelity import rung_agreement
 from ..search.indicators import front, knee, running_hypervolume
-from ..search.objective import Scale
 from .config import Config, check_config
 from .coordinator import FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal, archive_hash
@@ -143,7 +141,7 @@ class Record:
             seed=self.config.search.seed,
             budget=self.config.search.evaluations,
             elapsed_s=self.journal.elapsed_seconds(),
-            objectives=self.config.minimised,
+            objectives=self.config.goals.objectives,
             groups=groups,
             dense=members[0],
             members=tuple(everyone),
@@ -195,13 +193,12 @@ class _Judged:
     @classmethod
     def of(cls, values: NDArray[np.float64], config: Config) -> "_Judged":
         """Judge measured values of shape (networks, quantities), those of the dense one first."""
-        points, dense = values[:, : len(config.minimised)], values[0].tolist()
-        scaled = Scale.of(config.minimised, points[0].tolist()).normalise(points)
-        excess = violations(config.bounds, config.quantities, values, dense)
+        judge = config.goals.beside(values[0].tolist())
+        scaled, excess = judge.points(values), judge.violations(values)
         feasible = np.flatnonzero(excess == 0)
         eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
         chosen = eligible[front(scaled[eligible])].tolist()
-        return cls(scaled, excess, sorted(chosen, key=lambda index: (points[index, 1], index)))
+        return cls(scaled, excess, sorted(chosen, key=lambda index: (values[index, 1], index)))
 
     @property
     def earning(self) -> NDArray[np.float64]:

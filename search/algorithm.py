@@ -9,15 +9,20 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .candidate import Candidate, Outcome
+from .space import Space
 
 
 class Algorithm(Protocol):
-    """Breeds candidates from what was committed. It never evaluates, waits, saves or draws."""
+    """Breeds candidates from what was committed. It never evaluates, waits, saves or draws.
+
+    Candidate 0 is the dense network, and nobody breeds it.
+    """
 
     def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
         """Return the candidate that follows those `asked`, or None until more is committed.
 
-        It must depend on nothing but `asked`, the commits so far and the run's seed.
+        Its genome must be none of theirs; there is one left. It must depend on nothing but `asked`,
+        the commits so far and the run's seed.
         """
         ...
 
@@ -27,12 +32,16 @@ class Algorithm(Protocol):
 
 
 class Search:
-    """Asks for evaluations and is told outcomes, in logical time."""
+    """Asks for evaluations and is told outcomes, in logical time.
 
-    def __init__(self, algorithm: Algorithm, *, window: int) -> None:
+    It begins with the dense network and ends, at the latest, with the last genome of the space.
+    """
+
+    def __init__(self, algorithm: Algorithm, space: Space, *, window: int) -> None:
         if window < 1:
             raise ValueError(f"window must be at least 1 candidate, got {window!r}")
         self._algorithm = algorithm
+        self._space = space
         self._window = window
         self._asked: list[Candidate] = []
         self._handed_out = 0
@@ -79,8 +88,10 @@ class Search:
         self._handed_out += 1
 
     def _breed(self) -> None:
-        while len(self._asked) < self._committed + self._window:
-            candidate = self._algorithm.breed(self._asked)
-            if candidate is None:
+        while len(self._asked) < min(self._committed + self._window, self._space.size):
+            if not self._asked:
+                self._asked.append(Candidate(0, self._space.dense, "dense"))
+            elif (candidate := self._algorithm.breed(self._asked)) is not None:
+                self._asked.append(candidate)
+            else:
                 return
-            self._asked.append(candidate)

@@ -11,7 +11,7 @@ from .space import Genome, Space
 
 
 class RandomSearch:
-    """The dense network, then genomes drawn independently; never the same one twice."""
+    """Genomes drawn independently; never the same one twice."""
 
     def __init__(self, space: Space, *, seed: int) -> None:
         self._space = space
@@ -20,21 +20,17 @@ class RandomSearch:
     def commit(self, outcome: Outcome) -> None:
         """Learn nothing."""
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate]) -> Candidate:
         """Draw the next candidate."""
         number = len(asked)
-        if number == 0:
-            return Candidate(0, self._space.dense, "dense")
         taken = {candidate.genome for candidate in asked}
-        if len(taken) >= self._space.size:
-            return None
         rng = generator(self._seed, "random", number)
         genome = unseen_at_random(self._space, taken, rng)
         return Candidate(number, genome, "initial")
 
 
 class UniformScaling:
-    """The dense network, then the same share kept in every group, coarse levels before fine ones.
+    """The same share kept in every group, coarse levels before fine ones.
 
     It ends when the grid has no further genome of this kind.
     """
@@ -59,7 +55,7 @@ class UniformScaling:
         number = len(asked)
         if number >= len(self._genomes):
             return None
-        return Candidate(number, self._genomes[number], "initial" if number else "dense")
+        return Candidate(number, self._genomes[number], "initial")
 
 
 def _coarse_to_fine(count: int) -> list[float]:

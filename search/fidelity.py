@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import kendalltau, norm
 
 from .candidate import Estimate, Evaluation, Outcome
-from .constraint import Constraint, violations
+from .goals import Goals
 
 _WIDTH = 2 * 1.959964
 """Standard deviations in a 95 % interval."""
@@ -20,16 +20,14 @@ _WIDTH = 2 * 1.959964
 class Promotion:
     """Promotes a candidate that is non-dominated with at least the probability `least`.
 
-    The first quantity is the error, the others up to `objectives` are objectives too, and what
-    follows is only bounded. `window` is the search's: a candidate is judged by the outcomes that it
-    was bred from, so that the answer depends on nothing that may come sooner or later.
+    The first objective is the error. `window` is the search's: a candidate is judged by the
+    outcomes that it was bred from, so that the answer depends on nothing that may come sooner or
+    later.
     """
 
     least: float
     window: int
-    names: Sequence[str]
-    objectives: int
-    constraints: Sequence[Constraint] = ()
+    goals: Goals
 
     def promotes(
         self, number: int, estimates: Sequence[Estimate], outcomes: Sequence[Outcome]
@@ -43,25 +41,30 @@ class Promotion:
         if not known:
             return True
         hopeful = [estimates[0].low, *(one.value for one in estimates[1:])]
-        dense = known[0].objectives
-        if violations(self.constraints, self.names, np.array([hopeful]), dense)[0] > 0:
+        judge = self.goals.beside(known[0].objectives)
+        if judge.violations(np.array([hopeful]))[0] > 0:
             return False
-        return self._chance(estimates, known) >= self.least
+        excess = judge.violations(np.array([one.objectives for one in known]))
+        feasible = [one for one, much in zip(known, excess, strict=True) if much == 0]
+        return self._chance(estimates, feasible) >= self.least
 
     def _chance(self, estimates: Sequence[Estimate], known: Sequence[Evaluation]) -> float:
-        """The probability that no known network is as good in everything.
+        """The probability that no network of those known is as good in everything.
 
         Errors are taken for normal, with the deviations of their intervals; other objectives count
         by their values. The hardest rival decides: that all fail at once is at most as likely.
         """
-        values = np.array([one.objectives for one in known])
-        excess = violations(self.constraints, self.names, values, known[0].objectives)
-        others = np.array([one.value for one in estimates[1 : self.objectives]])
-        rivals = (excess == 0) & np.all(values[:, 1 : self.objectives] <= others, axis=1)
-        if not rivals.any():
+        ours, count = estimates[0], len(self.goals.objectives)
+        errors = [
+            one.estimates[0]
+            for one in known
+            if all(
+                theirs.value <= own.value
+                for theirs, own in zip(one.estimates[1:count], estimates[1:count], strict=True)
+            )
+        ]
+        if not errors:
             return 1.0
-        errors = [one.estimates[0] for one, rival in zip(known, rivals, strict=True) if rival]
-        ours = estimates[0]
         gaps = np.array([theirs.value - ours.value for theirs in errors])
         spreads = np.array([np.hypot(_deviation(theirs), _deviation(ours)) for theirs in errors])
         return float(norm.cdf(gaps / np.maximum(spreads, 1e-12)).min())

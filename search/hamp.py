@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
-from .constraint import Constraint, quantities, violations
+from .goals import Goals, Judge
 from .indicators import Points
 from .local_search import Landscape, climb, predicted
-from .objective import REFERENCE, Objective, Scale, reference_point
+from .objective import REFERENCE
 from .randomness import generator
 from .selection import (
     Selection,
@@ -59,37 +59,31 @@ class HAMP:
     def __init__(
         self,
         space: Space,
-        objectives: Sequence[Objective],
+        goals: Goals,
         surrogates: Sequence[Surrogate],
         *,
         seed: int,
         settings: Settings | None = None,
         selection: Selection | None = None,
-        constraints: Sequence[Constraint] = (),
         warm: Sequence[Genome] = (),
         prior: Mapping[str, Mapping[Genome, float]] | None = None,
     ) -> None:
         """`warm` takes the initial design's place; `prior` is known of genomes, by quantity."""
-        self._names = quantities([objective.name for objective in objectives], constraints)
-        if len(self._names) != len(surrogates):
+        if len(goals.quantities) != len(surrogates):
             raise ValueError(
-                f"HAMP needs one surrogate for each of {', '.join(self._names)}, "
+                f"HAMP needs one surrogate for each of {', '.join(goals.quantities)}, "
                 f"got {len(surrogates)}"
             )
-        self._constraints = tuple(constraints)
         self._warm = tuple(genome for genome in dict.fromkeys(warm) if genome != space.dense)
         self._prior = dict(prior or {})
         self._space = space
-        self._objectives = tuple(objectives)
+        self._goals = goals
         self._surrogates = tuple(surrogates)
         self._seed = seed
         self._settings = settings or Settings()
-        self._reference = reference_point(
-            [objective.name for objective in objectives], self._settings.worst_error
-        )
+        self._reference = goals.reference(self._settings.worst_error)
         self._selection = selection or partial(portfolio_selection, reference=self._reference)
-        self._scale: Scale | None = None
-        self._dense: tuple[float, ...] = ()
+        self._judge: Judge | None = None  # from the dense network on
         self._archive: list[Evaluation] = []
         self._tau: dict[int, tuple[float, ...]] = {}  # by the number of outcomes it was found on
         self._population: list[Evaluation] = []
@@ -100,9 +94,8 @@ class HAMP:
         self._committed += 1
         if isinstance(outcome, Failure):
             return
-        if self._scale is None:
-            self._dense = outcome.objectives
-            self._scale = Scale.of(self._objectives, self._dense[: len(self._objectives)])
+        if self._judge is None:
+            self._judge = self._goals.beside(outcome.objectives)
         self._archive.append(outcome)
         contenders = [*self._population, outcome]
         survivors = feasible_first(
@@ -113,12 +106,10 @@ class HAMP:
         )
         self._population = [contenders[index] for index in survivors]
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate]) -> Candidate:
         """Return the next candidate: initial design, then local search and variation in turn."""
         number = len(asked)
         taken = {candidate.genome for candidate in asked}
-        if len(taken) >= self._space.size:
-            return None
         rng = generator(self._seed, "breed", number)
         opening = 1 + len(self._warm) if self._warm else self._settings.population
         if number < opening or len(self._population) < 2:
@@ -128,9 +119,7 @@ class HAMP:
         return Candidate(number, self._vary(taken, rng), "variation")
 
     def _initial(self, number: int, taken: set[Genome], rng: np.random.Generator) -> Candidate:
-        """The dense network, uniform scalings 0.9 ... 0.1, then random levels of pruning."""
-        if number == 0:
-            return Candidate(0, self._space.dense, "dense")
+        """Uniform scalings 0.9 ... 0.1, then random levels of pruning."""
         if number <= len(self._warm):
             return Candidate(number, self._warm[number - 1], "initial")
         if number <= 9 and (genome := self._space.uniform(1 - number / 10)) not in taken:
@@ -200,7 +189,7 @@ class HAMP:
             _with_prior(
                 surrogate, {g: v for g, v in self._prior.get(name, {}).items() if g not in known}
             )
-            for name, surrogate in zip(self._names, self._surrogates, strict=True)
+            for name, surrogate in zip(self._goals.quantities, self._surrogates, strict=True)
         ]
 
     def _agreements(self) -> tuple[float, ...]:
@@ -233,20 +222,18 @@ class HAMP:
 
         Those count as what is predicted of them, so that no two candidates chase the same gain.
         """
-        assert self._scale is not None
-        divisors = np.array(self._scale.divisors)
+        assert self._judge is not None
         values = _values(self._archive)
         if in_flight:
             genomes = np.array([candidate.genome for candidate in in_flight], dtype=np.int64)
             values = np.vstack([values, predicted(predictors, genomes)])
-        feasible = values[self._violated(values) == 0]
+        feasible = values[self._judge.violations(values) == 0]
         return Landscape(
             predictors,
-            divisors,
-            feasible[:, : len(divisors)] / divisors,
+            self._judge,
+            self._judge.points(feasible),
             self._settings.optimism,
             self._reference,
-            self._violated,
         )
 
     def _starts(self, rng: np.random.Generator) -> list[Genome]:
@@ -258,8 +245,8 @@ class HAMP:
         return [self._population[index].candidate.genome for index in (*drawn, extreme)]
 
     def _points(self, evaluations: Sequence[Evaluation]) -> Points:
-        assert self._scale is not None
-        return self._scale.normalise(_values(evaluations)[:, : len(self._objectives)])
+        assert self._judge is not None
+        return self._judge.points(_values(evaluations))
 
     def _invested(self) -> NDArray[np.float64]:
         """What each of the population gets; nothing where it violates a constraint."""
@@ -270,10 +257,8 @@ class HAMP:
         return invested
 
     def _violations(self, evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
-        return self._violated(_values(evaluations))
-
-    def _violated(self, values: Points) -> NDArray[np.float64]:
-        return violations(self._constraints, self._names, values, self._dense)
+        assert self._judge is not None
+        return self._judge.violations(_values(evaluations))
 
 
 def _with_prior(surrogate: Surrogate, prior: Mapping[Genome, float]) -> Surrogate:

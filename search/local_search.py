@@ -3,13 +3,14 @@
 Our reconstruction: HAMP's abstract says "surrogate-assisted local search" and no more.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .goals import Judge
 from .indicators import Dominated, Points, front
 from .objective import REFERENCE
 from .space import Genome, Space
@@ -23,18 +24,16 @@ PATIENCE = 4
 class Landscape:
     """What is predicted of any genome, and the front that it has to push outward.
 
-    `divisors` bring predictions to the normalised scale of `points` and of `reference`, the worst
+    The `judge` brings predictions to the normalised scale of `points` and of `reference`, the worst
     corner that counts; a prediction is taken `optimism` standard deviations below its mean, so that
-    the search also looks where little is known. `violations` of predicted quantities are 0 where
-    they keep all bounds.
+    the search also looks where little is known.
     """
 
     predictors: Sequence[Predictor]
-    divisors: NDArray[np.float64]
+    judge: Judge
     points: Points
     optimism: float
     reference: float | NDArray[np.float64] = REFERENCE
-    violations: Callable[[Points], NDArray[np.float64]] = lambda values: np.zeros(len(values))
 
     def scores(self, genomes: Genomes) -> NDArray[np.float64]:
         """Predicted hypervolume gain of each genome; below 0 by how far it is from a gain.
@@ -44,13 +43,13 @@ class Landscape:
         """
         columns = [predictor(genomes) for predictor in self.predictors]
         hoped = np.stack([mean - self.optimism * deviation for mean, deviation in columns], axis=1)
-        points = hoped[:, : len(self.divisors)] / self.divisors
+        points = self.judge.points(hoped)
         kept, region = self._front
         dominated = np.min(points[:, None, :] - kept[None, :, :], axis=2).max(
             axis=1, initial=-np.inf
         )
         beyond = np.max(points - self.reference, axis=1)
-        short = np.max([dominated, beyond, self.violations(hoped)], axis=0)
+        short = np.max([dominated, beyond, self.judge.violations(hoped)], axis=0)
         return np.where(short > 0, -short, region.gains(points))
 
     @cached_property

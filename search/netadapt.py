@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from .candidate import Candidate, Evaluation, Failure, Origin, Outcome
+from .candidate import Candidate, Evaluation, Failure, Outcome
 from .space import Genome, Space
 
 
@@ -31,8 +31,7 @@ class NetAdapt:
         taken = {candidate.genome for candidate in asked}
         for genome in self._block:
             if genome not in taken:
-                origin: Origin = "variation" if self._saved else "initial" if asked else "dense"
-                return Candidate(len(asked), genome, origin)
+                return Candidate(len(asked), genome, "variation" if self._saved else "initial")
         return None
 
     def commit(self, outcome: Outcome) -> None:

@@ -14,7 +14,7 @@ from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
 
 from .candidate import Candidate, Evaluation, Outcome
-from .constraint import Constraint, quantities, violations
+from .goals import Goals, Judge
 from .hamp import unseen_at_random
 from .indicators import Points
 from .randomness import generator
@@ -32,16 +32,13 @@ class NSGA2:
     def __init__(
         self,
         space: Space,
+        goals: Goals,
         *,
         seed: int,
         population: int = 20,
-        objectives: Sequence[str] = (),
-        constraints: Sequence[Constraint] = (),
     ) -> None:
-        """`objectives` must be named where there are constraints."""
-        self._objectives = tuple(objectives)
-        self._constraints = tuple(constraints)
-        self._dense: tuple[float, ...] = ()
+        self._goals = goals
+        self._judge: Judge | None = None  # from the dense network on
         self._space = space
         self._seed = seed
         self._size = population
@@ -54,7 +51,7 @@ class NSGA2:
         """Take the next outcome; survival at the end of every generation."""
         self._committed += 1
         if isinstance(outcome, Evaluation):
-            self._dense = self._dense or outcome.objectives
+            self._judge = self._judge or self._goals.beside(outcome.objectives)
             self._offspring.append(outcome)
         if self._committed % self._size == 0:
             contenders = [*self._parents, *self._offspring]
@@ -68,10 +65,6 @@ class NSGA2:
         """Return the next of this generation, or None until the last generation is committed."""
         number = len(asked)
         taken = {candidate.genome for candidate in asked}
-        if len(taken) >= self._space.size:
-            return None
-        if number == 0:
-            return Candidate(0, self._space.dense, "dense")
         generation, place = divmod(number, self._size)
         rng = generator(self._seed, "nsga2", number)
         if generation == 0 or (len(self._parents) < 2 and self._committed >= number - place):
@@ -126,11 +119,10 @@ class NSGA2:
         return [space.at(np.rint(row).astype(np.int64)) for row in _rows(offspring)]
 
     def _judged(self, entries: Sequence[Evaluation]) -> tuple[Points, NDArray[np.float64]]:
-        """Objectives of shape (entries, objectives) and violations of shape (entries,)."""
+        """Points of shape (entries, objectives) and violations of shape (entries,)."""
+        assert self._judge is not None
         values = np.array([entry.objectives for entry in entries])
-        names = quantities(self._objectives, self._constraints)
-        excess = violations(self._constraints, names, values, self._dense)
-        return values[:, : len(self._objectives) or None], excess
+        return self._judge.points(values), self._judge.violations(values)
 
 
 class _Unseen(DuplicateElimination):  # type: ignore[misc]

@@ -42,14 +42,10 @@ class OptunaNSGA2:
         if isinstance(outcome, Evaluation):
             self._committed.append(outcome)
 
-    def breed(self, asked: Sequence[Candidate], *, attempts: int = 10) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate], *, attempts: int = 10) -> Candidate:
         """Return the sampler's next genome that is new; after some attempts, a random one."""
         number = len(asked)
-        if number == 0:
-            return Candidate(0, self._space.dense, "dense")
         taken = {candidate.genome for candidate in asked}
-        if len(taken) >= self._space.size:
-            return None
         rng = generator(self._seed, "optuna", number)
         study = self._study(int(rng.integers(2**31)))
         for _ in range(attempts):

@@ -6,9 +6,8 @@ import numpy as np
 
 from .algorithm import Algorithm
 from .candidate import Candidate, Evaluation, Outcome
-from .constraint import Constraint, quantities, violations
+from .goals import Goals, Judge
 from .indicators import front, hypervolume
-from .objective import Objective, Scale
 
 
 class Patient:
@@ -21,22 +20,19 @@ class Patient:
     def __init__(
         self,
         algorithm: Algorithm,
-        objectives: Sequence[Objective],
+        goals: Goals,
         *,
         patience: int,
         gain: float = 0.001,
-        constraints: Sequence[Constraint] = (),
     ) -> None:
         if patience < 1:
             raise ValueError(f"patience must be at least 1 commit, got {patience!r}")
         self._algorithm = algorithm
-        self._objectives = tuple(objectives)
-        self._names = quantities([objective.name for objective in objectives], constraints)
-        self._constraints = tuple(constraints)
+        self._goals = goals
         self._patience = patience
         self._gain = gain
-        self._dense: tuple[float, ...] = ()
-        self._front = np.empty((0, len(self._objectives)))
+        self._judge: Judge | None = None  # from the dense network on
+        self._front = np.empty((0, len(goals.objectives)))
         self._volume = 0.0
         self._still = 0
 
@@ -50,13 +46,11 @@ class Patient:
         self._still += 1
         if not isinstance(outcome, Evaluation):
             return
-        self._dense = self._dense or outcome.objectives
+        self._judge = self._judge or self._goals.beside(outcome.objectives)
         values = np.array([outcome.objectives])
-        if violations(self._constraints, self._names, values, self._dense)[0] > 0:
+        if self._judge.violations(values)[0] > 0:
             return
-        count = len(self._objectives)
-        scale = Scale.of(self._objectives, self._dense[:count])
-        points = np.vstack([self._front, scale.normalise(values[:, :count])])
+        points = np.vstack([self._front, self._judge.points(values)])
         self._front = points[front(points)]
         volume = hypervolume(self._front)
         if volume > self._volume * (1 + self._gain):

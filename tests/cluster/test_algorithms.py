@@ -11,6 +11,7 @@ from secateur.methods.accuracy import Normalisation
 from secateur.methods.criteria import rankings
 from secateur.methods.prunable import Prunable
 from secateur.methods.weights import state_of
+from secateur.search.algorithm import Search
 from secateur.search.candidate import Candidate, Estimate, Evaluation
 from secateur.search.hamp import HAMP
 from secateur.search.stopping import Patient
@@ -48,21 +49,22 @@ def config_of(**search):
     )
 
 
-def bred(algorithm, count: int) -> list[Candidate]:
+def bred(config, workpiece: Workpiece, count: int, taken_over: Earlier) -> list[Candidate]:
     """The first candidates, each committed before the next is bred."""
-    asked: list[Candidate] = []
-    while len(asked) < count and (candidate := algorithm.breed(asked)) is not None:
+    named = algorithm(config, workpiece, taken_over)
+    search, asked = Search(named, workpiece.space, window=1), list[Candidate]()
+    while len(asked) < count and (candidate := search.ask()) is not None:
         asked.append(candidate)
         kept = sum(candidate.genome[:2])
         estimates = (Estimate.exact(1 / kept), Estimate.exact(float(kept)))
-        algorithm.commit(Evaluation(candidate, estimates))
+        search.tell(Evaluation(candidate, estimates))
     return asked
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_algorithm_begins_with_the_dense_network_and_never_asks_twice(workpiece, name):
     config = config_of(algorithm=name, population=4)
-    candidates = bred(algorithm(config, workpiece(config), Earlier()), 10)
+    candidates = bred(config, workpiece(config), 10, Earlier())
     assert candidates[0].genome == (4, 8)
     assert len({candidate.genome for candidate in candidates}) == len(candidates) >= 4
 
@@ -70,7 +72,7 @@ def test_every_algorithm_begins_with_the_dense_network_and_never_asks_twice(work
 @pytest.mark.parametrize("selection", ["portfolio", "operators", "nsga2"])
 def test_hamp_selects_as_it_is_told(workpiece, selection):
     config = config_of(population=4, hamp={"selection": selection})
-    assert len(bred(algorithm(config, workpiece(config), Earlier()), 16)) == 16
+    assert len(bred(config, workpiece(config), 16, Earlier())) == 16
 
 
 def test_patience_ends_a_search_that_stands_still(workpiece):
@@ -83,7 +85,7 @@ def test_patience_ends_a_search_that_stands_still(workpiece):
 def test_a_warm_start_begins_with_the_earlier_front(workpiece):
     config = config_of()
     taken_over = Earlier(front=((2, 3), (1, 1)), known={"error": {}})
-    candidates = bred(algorithm(config, workpiece(config), taken_over), 3)
+    candidates = bred(config, workpiece(config), 3, taken_over)
     assert [candidate.genome for candidate in candidates] == [(4, 8), (2, 3), (1, 1)]
 
 

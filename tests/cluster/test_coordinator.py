@@ -11,10 +11,17 @@ from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 from secateur.search.fidelity import Promotion
+from secateur.search.goals import Goals
+from secateur.search.objective import Objective
 from secateur.search.space import LayerGroup, Space
 
 SPACE = Space(tuple(LayerGroup(name, 16, 2, 2) for name in "abc"))
-OBJECTIVES = ("error", "latency_ms", "memory_bytes")
+GOALS = Goals(
+    tuple(
+        Objective(name, relative=name != "error")
+        for name in ("error", "latency_ms", "memory_bytes")
+    )
+)
 
 
 class Stop(Exception):
@@ -50,10 +57,10 @@ def cost(widths):
 
 def drive(journal, workers, budget=30, space=SPACE, promotion=None):
     Coordinator(
-        Search(RandomSearch(space, seed=1), window=5),
+        Search(RandomSearch(space, seed=1), space, window=5),
         journal,
         workers,
-        quantities=OBJECTIVES,
+        quantities=GOALS.quantities,
         cost=cost,
         budget=budget,
         promotion=promotion,
@@ -165,7 +172,7 @@ class TwoRungs(Workers):
 
 
 def drive_two_rungs(journal, workers):
-    _, answers = drive(journal, workers, promotion=Promotion(0.1, 5, OBJECTIVES, 3))
+    _, answers = drive(journal, workers, promotion=Promotion(0.1, 5, GOALS))
     return answers
 
 

@@ -3,16 +3,19 @@
 import numpy as np
 import pytest
 
-from secateur.search.algorithm import Algorithm
+from secateur.search.algorithm import Algorithm, Search
 from secateur.search.baselines import RandomSearch, UniformScaling
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 from secateur.search.constraint import Constraint
+from secateur.search.goals import Goals
 from secateur.search.indicators import hypervolume
 from secateur.search.netadapt import NetAdapt
 from secateur.search.nsga2 import NSGA2
+from secateur.search.objective import Objective
 from secateur.search.optuna_nsga2 import OptunaNSGA2
 from secateur.search.space import LayerGroup, Space
 
+GOALS = Goals((Objective("cost", relative=True), Objective("error", relative=False)))
 SPACE = Space(tuple(LayerGroup(f"g{index}", 64, 4, 4) for index in range(6)))
 
 
@@ -23,12 +26,12 @@ def objectives_of(widths: tuple[int, ...]) -> tuple[float, float]:
     return float(kept.mean()), float(((1 - kept) ** 2 * weights).sum() / weights.sum())
 
 
-def run(algorithm: Algorithm, evaluations: int) -> list[Candidate]:
-    asked: list[Candidate] = []
-    while len(asked) < evaluations and (candidate := algorithm.breed(asked)) is not None:
+def run(algorithm: Algorithm, evaluations: int, *, space: Space = SPACE) -> list[Candidate]:
+    search, asked = Search(algorithm, space, window=1), []
+    while len(asked) < evaluations and (candidate := search.ask()) is not None:
         asked.append(candidate)
         values = objectives_of(candidate.genome)
-        algorithm.commit(Evaluation(candidate, tuple(map(Estimate.exact, values))))
+        search.tell(Evaluation(candidate, tuple(map(Estimate.exact, values))))
     return asked
 
 
@@ -38,27 +41,28 @@ def volume(candidates: list[Candidate]) -> float:
 
 def test_nsga2_finds_a_larger_hypervolume_than_random_search():
     wins = sum(
-        volume(run(NSGA2(SPACE, seed=seed), 200)) > volume(run(RandomSearch(SPACE, seed=seed), 200))
+        volume(run(NSGA2(SPACE, GOALS, seed=seed), 200))
+        > volume(run(RandomSearch(SPACE, seed=seed), 200))
         for seed in range(5)
     )
     assert wins >= 4
 
 
 def test_every_generation_of_nsga2_is_better_than_the_one_before():
-    candidates = run(NSGA2(SPACE, seed=0, population=20), 200)
+    candidates = run(NSGA2(SPACE, GOALS, seed=0, population=20), 200)
     generations = [volume(candidates[start : start + 20]) for start in range(0, 200, 20)]
     assert np.mean(generations[-3:]) > np.mean(generations[:3])
 
 
 def test_nsga2_breeds_by_variation_once_its_first_generation_is_committed():
-    candidates = run(NSGA2(SPACE, seed=0, population=10), 40)
+    candidates = run(NSGA2(SPACE, GOALS, seed=0, population=10), 40)
     assert [c.origin for c in candidates[:10]] == ["dense"] + ["initial"] * 9
     assert {c.origin for c in candidates[10:]} == {"variation"}
 
 
 def test_nsga2_waits_for_its_whole_generation():
-    algorithm = NSGA2(SPACE, seed=0, population=4)
-    asked: list[Candidate] = []
+    algorithm = NSGA2(SPACE, GOALS, seed=0, population=4)
+    asked = [Candidate(0, SPACE.dense, "dense")]
     while (candidate := algorithm.breed(asked)) is not None:
         asked.append(candidate)
     assert len(asked) == 4
@@ -72,7 +76,7 @@ def test_nsga2_waits_for_its_whole_generation():
 def test_nsga2_goes_on_where_its_parents_have_no_new_offspring():
     space = Space(tuple(LayerGroup(f"g{index}", 16, 4, 4) for index in range(3)))
     for seed in range(5):
-        candidates = run(NSGA2(space, seed=seed, population=4), space.size)
+        candidates = run(NSGA2(space, GOALS, seed=seed, population=4), space.size, space=space)
         assert len({candidate.genome for candidate in candidates}) == space.size
 
 
@@ -92,18 +96,17 @@ def test_random_search_says_where_its_candidates_come_from():
 
 def test_nsga2_keeps_a_bound():
     bound = Constraint("cost", 0.4, relative=True)
-    names = ("cost", "error")
-    bounded = NSGA2(SPACE, seed=0, objectives=names, constraints=[bound])
+    bounded = NSGA2(SPACE, Goals(GOALS.objectives, (bound,)), seed=0)
     share = [
         np.mean([objectives_of(c.genome)[0] <= 0.4 for c in run(algorithm, 200)[100:]])
-        for algorithm in (bounded, NSGA2(SPACE, seed=0))
+        for algorithm in (bounded, NSGA2(SPACE, GOALS, seed=0))
     ]
     assert share[0] > share[1] + 0.2
 
 
 def test_uniform_scaling_tries_every_level_once_the_coarse_ones_first():
     space = Space(tuple(LayerGroup(f"g{index}", 64, 16, 16) for index in range(3)))
-    assert [c.genome[0] for c in run(UniformScaling(space), 99)] == [64, 32, 48, 16]
+    assert [c.genome[0] for c in run(UniformScaling(space), 99, space=space)] == [64, 32, 48, 16]
     candidates = run(UniformScaling(SPACE), 99)
     assert {c.genome for c in candidates} == {(width,) * 6 for width in range(4, 65, 4)}
     assert [c.origin for c in candidates[:3]] == ["dense", "initial", "initial"]
@@ -116,12 +119,10 @@ def in_turn(widths: tuple[int, ...]) -> tuple[float, float]:
 
 
 def test_netadapt_measures_each_group_and_then_shrinks_the_one_that_hurts_least():
-    algorithm = NetAdapt(SPACE)
-    asked: list[Candidate] = []
-    while (candidate := algorithm.breed(asked)) is not None:
+    search, asked = Search(NetAdapt(SPACE), SPACE, window=1), list[Candidate]()
+    while (candidate := search.ask()) is not None:
         asked.append(candidate)
-        values = map(Estimate.exact, in_turn(candidate.genome))
-        algorithm.commit(Evaluation(candidate, tuple(values)))
+        search.tell(Evaluation(candidate, tuple(map(Estimate.exact, in_turn(candidate.genome)))))
     assert [c.genome for c in asked[1:3]] == [(4, *[64] * 5), (64, 4, *[64] * 4)]
     assert [c.origin for c in asked[:8]] == ["dense", *["initial"] * 6, "variation"]
     least_hurt = [c for c in asked[7:13] if c.genome[5] < 64]
@@ -133,20 +134,19 @@ def test_netadapt_measures_each_group_and_then_shrinks_the_one_that_hurts_least(
 
 def test_netadapt_waits_for_its_whole_iteration():
     algorithm = NetAdapt(SPACE)
-    dense = algorithm.breed([])
+    dense = Candidate(0, SPACE.dense, "dense")
     assert algorithm.breed([dense]) is None
     algorithm.commit(Evaluation(dense, tuple(map(Estimate.exact, in_turn(dense.genome)))))
     assert algorithm.breed([dense]).genome == (4, *[64] * 5)
 
 
 def test_netadapt_survives_failures():
-    algorithm = NetAdapt(SPACE)
-    asked: list[Candidate] = []
-    while (candidate := algorithm.breed(asked)) is not None and len(asked) < 60:
+    search, asked = Search(NetAdapt(SPACE), SPACE, window=1), list[Candidate]()
+    while (candidate := search.ask()) is not None and len(asked) < 60:
         asked.append(candidate)
         values = tuple(map(Estimate.exact, in_turn(candidate.genome)))
         broken = candidate.number % 5 == 4
-        algorithm.commit(Failure(candidate, "broken") if broken else Evaluation(candidate, values))
+        search.tell(Failure(candidate, "broken") if broken else Evaluation(candidate, values))
     assert len(asked) > 20
 
 

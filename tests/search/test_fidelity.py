@@ -1,11 +1,15 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 from secateur.search.constraint import Constraint
 from secateur.search.fidelity import Promotion, rung_agreement
+from secateur.search.goals import Goals
+from secateur.search.objective import Objective
 
-NAMES = ("error", "latency_ms")
+OBJECTIVES = (Objective("error", relative=False), Objective("latency_ms", relative=True))
 
 
 def around(value: float, half: float = 0.0) -> Estimate:
@@ -19,7 +23,10 @@ def outcome(number: int, error: Estimate, latency: float) -> Evaluation:
 
 DENSE = outcome(0, around(0.1, 0.01), 1.0)
 RIVAL = outcome(1, around(0.2, 0.0196), 0.5)
-RULE = Promotion(0.1, 1, NAMES, 2)
+
+
+def rule(least: float = 0.1, *, window: int = 1, bounds: Sequence[str] = ()) -> Promotion:
+    return Promotion(least, window, Goals(OBJECTIVES, tuple(map(Constraint.parse, bounds))))
 
 
 @pytest.mark.parametrize(
@@ -36,45 +43,45 @@ RULE = Promotion(0.1, 1, NAMES, 2)
 )
 def test_who_may_be_on_the_front_is_promoted(error, latency, promoted):
     estimates = (around(error, 0.0196), around(latency))
-    assert RULE.promotes(2, estimates, [DENSE, RIVAL]) is promoted
+    assert rule().promotes(2, estimates, [DENSE, RIVAL]) is promoted
 
 
 def test_the_probability_is_that_of_two_normal_errors():
     """Deviations of 0.01 and 0.01 around 0.22 and 0.20: P(ours < theirs) = Phi(-1.41) = 0.079."""
     estimates = (around(0.22, 0.0196), around(0.6))
-    assert Promotion(0.078, 1, NAMES, 2).promotes(2, estimates, [DENSE, RIVAL])
-    assert not Promotion(0.080, 1, NAMES, 2).promotes(2, estimates, [DENSE, RIVAL])
+    assert rule(0.078).promotes(2, estimates, [DENSE, RIVAL])
+    assert not rule(0.080).promotes(2, estimates, [DENSE, RIVAL])
 
 
 def test_a_rough_error_is_promoted_more_readily_than_a_sharp_one():
     sharp, rough = ((around(0.25, half), around(0.6)) for half in (0.005, 0.08))
-    assert not RULE.promotes(2, sharp, [DENSE, RIVAL])
-    assert RULE.promotes(2, rough, [DENSE, RIVAL])
+    assert not rule().promotes(2, sharp, [DENSE, RIVAL])
+    assert rule().promotes(2, rough, [DENSE, RIVAL])
 
 
 def test_only_what_a_candidate_was_bred_from_judges_it():
     estimates = (around(0.3, 0.01), around(0.6))
-    assert Promotion(0.1, 2, NAMES, 2).promotes(2, estimates, [DENSE, RIVAL])
-    assert not Promotion(0.1, 1, NAMES, 2).promotes(2, estimates, [DENSE, RIVAL])
+    assert rule(window=2).promotes(2, estimates, [DENSE, RIVAL])
+    assert not rule().promotes(2, estimates, [DENSE, RIVAL])
     later = [DENSE, outcome(1, around(0.9), 2.0), outcome(2, around(0.0), 0.1)]
-    assert Promotion(0.1, 1, NAMES, 2).promotes(2, estimates, later)
+    assert rule().promotes(2, estimates, later)
 
 
 def test_failures_judge_nobody():
     failed = Failure(Candidate(1, (1,), "initial"), "out of memory")
-    assert RULE.promotes(2, (around(0.9, 0.01), around(0.6)), [DENSE, failed])
-    assert RULE.promotes(0, (around(0.9, 0.01), around(0.6)), [])
+    assert rule().promotes(2, (around(0.9, 0.01), around(0.6)), [DENSE, failed])
+    assert rule().promotes(0, (around(0.9, 0.01), around(0.6)), [])
 
 
 def test_what_violates_a_constraint_is_not_promoted_and_is_no_rival():
-    bounded = Promotion(0.1, 1, NAMES, 2, [Constraint.parse("latency_ms <= 0.7x")])
+    bounded = rule(bounds=["latency_ms <= 0.7x"])
     assert not bounded.promotes(2, (around(0.01, 0.01), around(0.8)), [DENSE, RIVAL])
     slow = outcome(1, around(0.01, 0.001), 0.71)
     assert bounded.promotes(2, (around(0.3, 0.01), around(0.7)), [DENSE, slow])
 
 
 def test_an_error_that_may_keep_its_bound_is_promoted():
-    bounded = Promotion(0.1, 1, NAMES, 2, [Constraint.parse("error <= 0.15")])
+    bounded = rule(bounds=["error <= 0.15"])
     assert bounded.promotes(2, (around(0.16, 0.02), around(0.4)), [DENSE])
     assert not bounded.promotes(2, (around(0.18, 0.02), around(0.4)), [DENSE])
 

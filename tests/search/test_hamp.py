@@ -10,6 +10,7 @@ from secateur.search.algorithm import Algorithm, Search
 from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 from secateur.search.constraint import Constraint
+from secateur.search.goals import Goals
 from secateur.search.hamp import HAMP, Settings, scattered, unseen
 from secateur.search.indicators import front, hypervolume
 from secateur.search.objective import Objective
@@ -84,7 +85,7 @@ def backwards(objective: int) -> Surrogate:
 
 
 def run(algorithm: Algorithm, evaluations: int, *, window: int = 4) -> list[Candidate]:
-    search, asked, waiting = Search(algorithm, window=window), [], []
+    search, asked, waiting = Search(algorithm, SPACE, window=window), [], []
     while search.committed < evaluations:
         while (candidate := search.ask()) is not None:
             asked.append(candidate)
@@ -95,7 +96,8 @@ def run(algorithm: Algorithm, evaluations: int, *, window: int = 4) -> list[Cand
 
 def hamp(surrogates: Sequence[Surrogate] = KNOWN, *, seed: int = 0, **options) -> HAMP:
     settings = options.pop("settings", QUICK)
-    return HAMP(SPACE, OBJECTIVES, surrogates, seed=seed, settings=settings, **options)
+    goals = Goals(OBJECTIVES, tuple(options.pop("constraints", ())))
+    return HAMP(SPACE, goals, surrogates, seed=seed, settings=settings, **options)
 
 
 def volume(candidates: Sequence[Candidate]) -> float:
@@ -202,22 +204,17 @@ def test_the_surrogates_learn_from_every_evaluation_and_no_failure():
         return KNOWN[0](genomes, values)
 
     algorithm = hamp([spy, *KNOWN[1:]], settings=Settings(population=8, local_search=1.0))
-    asked = []
+    search = Search(algorithm, SPACE, window=1)
     for number in range(24):
-        candidate = algorithm.breed(asked)
-        asked.append(candidate)
-        failed = number % 3 == 2
-        algorithm.commit(Failure(candidate, "lost") if failed else measure(candidate))
+        candidate = search.ask()
+        search.tell(Failure(candidate, "lost") if number % 3 == 2 else measure(candidate))
     assert max(fitted) == 16  # of 23 outcomes committed when the last one was bred, 16 were good
 
 
 def test_two_in_flight_do_not_chase_the_same_gain():
     """A candidate in flight counts as what is predicted of it, so its gain is spent."""
     algorithm = hamp(settings=Settings(local_search=1.0, steps=10))
-    asked: list[Candidate] = []
-    for _ in range(30):
-        asked.append(algorithm.breed(asked))
-        algorithm.commit(measure(asked[-1]))
+    asked = run(algorithm, 30, window=1)
     flying: list[Candidate] = []
     for _ in range(4):
         flying.append(algorithm.breed([*asked, *flying]))
@@ -288,17 +285,10 @@ def test_a_constrained_search_spends_its_budget_on_networks_that_keep_the_bound(
 
 
 def test_a_bound_on_what_is_no_objective_is_kept_too():
-    objectives = (OBJECTIVES[0], OBJECTIVES[2])
+    goals = Goals((OBJECTIVES[0], OBJECTIVES[2]), (BOUND,))
     surrogates = [known(0), known(2), known(1)]
-    algorithm = HAMP(
-        SPACE,
-        objectives,
-        surrogates,
-        seed=0,
-        settings=QUICK,
-        constraints=[BOUND],
-    )
-    search, asked = Search(algorithm, window=1), []
+    algorithm = HAMP(SPACE, goals, surrogates, seed=0, settings=QUICK)
+    search, asked = Search(algorithm, SPACE, window=1), []
     while len(asked) < 80:
         candidate = search.ask()
         asked.append(candidate)

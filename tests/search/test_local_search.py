@@ -1,6 +1,11 @@
+from collections.abc import Sequence
+
 import numpy as np
 
+from secateur.search.constraint import Constraint
+from secateur.search.goals import Goals, Judge
 from secateur.search.local_search import Landscape, climb, predicted
+from secateur.search.objective import Objective
 from secateur.search.space import LayerGroup, Space
 
 SPACE = Space(tuple(LayerGroup(f"g{index}", 64, 8, 8) for index in range(3)))
@@ -15,9 +20,16 @@ def column(index: int, *, deviation: float = 0.0):
     return predict
 
 
+def beside(*dense: float, bounds: Sequence[Constraint] = ()) -> Judge:
+    """A judge of as many objectives as there are values of the dense network beside bounds."""
+    count = len(dense) - len(bounds)
+    objectives = tuple(Objective(f"f{index}", relative=True) for index in range(count))
+    return Goals(objectives, tuple(bounds)).beside(dense)
+
+
 def landscape(points: list[list[float]], *, optimism: float = 0.0, deviation: float = 0.0):
     predictors = [column(0, deviation=deviation), column(1, deviation=deviation)]
-    return Landscape(predictors, np.array([1.0, 1.0]), np.array(points), optimism)
+    return Landscape(predictors, beside(1.0, 1.0), np.array(points), optimism)
 
 
 def test_a_genome_that_pushes_the_front_scores_the_hypervolume_it_gains():
@@ -31,7 +43,7 @@ def test_a_dominated_genome_scores_below_0_by_its_depth():
 
 
 def test_predictions_are_divided_into_the_scale_of_the_points():
-    scaled = Landscape([column(0), column(1)], np.array([0.5, 2.0]), np.array([[1.0, 1.0]]), 0.0)
+    scaled = Landscape([column(0), column(1)], beside(0.5, 2.0), np.array([[1.0, 1.0]]), 0.0)
     np.testing.assert_allclose(scaled.scores(np.array([(40, 40)])), 0.3 * 0.9 - 0.1 * 0.1)
     np.testing.assert_allclose(predicted(scaled.predictors, np.array([(40, 40)])), [[0.4, 0.4]])
 
@@ -45,7 +57,7 @@ def test_optimism_takes_deviations_off_the_scores_but_not_off_the_predictions():
 def test_a_genome_beyond_the_reference_scores_below_0_by_how_far():
     bounded = Landscape(
         [column(0), column(1)],
-        np.array([1.0, 1.0]),
+        beside(1.0, 1.0),
         np.array([[0.4, 0.9]]),
         0.0,
         np.array([0.5, 1.1]),
@@ -112,7 +124,7 @@ def test_the_same_generator_climbs_the_same_way():
 
 def test_a_space_of_one_group_can_be_climbed():
     space = Space((LayerGroup("g", 64, 8, 8),))
-    line = Landscape([column(0)], np.array([1.0]), np.array([[0.9]]), 0.0)
+    line = Landscape([column(0)], beside(1.0), np.array([[0.9]]), 0.0)
     found = climb(
         line, space, [(64,)], np.random.default_rng(0), taken=set(), steps=10, neighbours=4
     )
@@ -122,10 +134,9 @@ def test_a_space_of_one_group_can_be_climbed():
 def test_a_genome_that_violates_a_constraint_scores_below_0_by_how_much():
     bounded = Landscape(
         [column(0), column(1), column(2)],
-        np.array([1.0, 1.0]),
+        beside(1.0, 1.0, 1.0, bounds=[Constraint("params", 0.4, relative=False)]),
         np.empty((0, 2)),
         0.0,
-        violations=lambda values: np.maximum(0, values[:, 2] / 0.4 - 1),
     )
     scores = bounded.scores(np.array([(40, 40, 60), (40, 40, 40)]))
     np.testing.assert_allclose(scores, [-0.5, 0.7 * 0.7])

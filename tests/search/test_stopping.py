@@ -2,6 +2,7 @@ import pytest
 
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 from secateur.search.constraint import Constraint
+from secateur.search.goals import Goals
 from secateur.search.objective import Objective
 from secateur.search.stopping import Patient
 
@@ -21,8 +22,8 @@ class Endless:
         self.commits += 1
 
 
-def patient(**options) -> Patient:
-    return Patient(Endless(), OBJECTIVES, **options)
+def patient(*constraints: Constraint, **options) -> Patient:
+    return Patient(Endless(), Goals(OBJECTIVES, constraints), **options)
 
 
 def tell(algorithm: Patient, *outcomes: tuple[float, float] | None) -> bool:
@@ -66,7 +67,7 @@ def test_a_gain_after_the_end_brings_the_search_back():
 
 
 def test_what_violates_a_constraint_gains_nothing():
-    bounded = patient(patience=2, constraints=[Constraint("macs", 0.6, relative=True)])
+    bounded = patient(Constraint("macs", 0.6, relative=True), patience=2)
     assert not tell(bounded, (0.5, 10.0), (0.4, 8.0), (0.3, 7.0))
 
 
