@@ -23,6 +23,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from secateur.methods.accuracy import predictions, recalibrate
+from secateur.methods.counts import Counts
 from secateur.methods.latency import session
 from secateur.methods.networks import cifar_resnet, initialised
 from secateur.methods.onnx_graph import INPUT, OnnxTemplate, export
@@ -47,7 +48,8 @@ def measure(recalibrated: int, counted: int, repeats: int) -> tuple[dict[str, An
     pruner = Pruner.by("l2", network, trace(network, images[:1]))
     template = OnnxTemplate(export(network, images[:1]))
     halves = tuple(width // 2 for width in pruner.plan.widths)
-    macs = {"masked": pruner.plan.macs(pruner.plan.widths), "sliced": pruner.plan.macs(halves)}
+    counted = Counts(pruner.plan, network).macs(np.array([pruner.plan.widths, halves]))
+    macs = dict(zip(("masked", "sliced"), counted.tolist(), strict=True))
 
     def sliced() -> nn.Module:
         return pruner.cut(halves, shared=True).to(memory_format=torch.channels_last)

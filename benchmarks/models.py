@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +21,7 @@ from torch import nn
 
 from secateur.methods.accuracy import recalibrate
 from secateur.methods.certificate import certify, verify_graph, verify_plan
+from secateur.methods.counts import Counts
 from secateur.methods.models import Model, load_model
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.photographs import photographs
@@ -71,7 +73,9 @@ def _cut(model: Model, graph: OnnxTemplate, inputs: torch.Tensor, scope: Scope) 
     halves = tuple(max(1, width // 2) for width in plan.widths)
     network = pruner.cut(halves)
     proof = certify(pruner, halves, network, graph.fill(state_of(network)), inputs)
-    dense, cut = plan.macs(plan.widths), plan.macs(halves)
+    dense, cut = (
+        Counts(plan, model.network).macs(np.array([plan.widths, halves])).astype(int).tolist()
+    )
     held = Counter(reason.split(" in ")[0] for _, reason in plan.skipped)
     return {
         "groups": len(plan.groups),

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from secateur.methods.cost_model import CostModel
-from secateur.methods.memory import MemoryModel
 from secateur.methods.networks import cifar_resnet, initialised
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.plan import trace
 from secateur.methods.surgery import Pruner
-from secateur.methods.weights import shapes_of
 
 SHAPE = (3, 32, 32)
 
@@ -31,15 +29,8 @@ class Untrained:
         network = initialised(cifar_resnet(depth), seed=0).eval()
         example = torch.zeros(1, *SHAPE)
         pruner = Pruner.by("l2", network, trace(network, example))
-        template, shapes = OnnxTemplate(export(network, example)), shapes_of(pruner.state)
-        cost = CostModel(
-            pruner.plan,
-            shapes,
-            [name for name, _ in network.named_parameters()],
-            MemoryModel(pruner.plan, shapes, template, shape=SHAPE),
-            batch=1,
-        )
-        return cls(pruner, template, cost)
+        template = OnnxTemplate(export(network, example))
+        return cls(pruner, template, CostModel.of(pruner, template, shape=SHAPE, batch=1))
 
     def onnx(self, widths: Sequence[int]) -> bytes:
         """Return the ONNX model of these widths."""

@@ -5,22 +5,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..methods.accuracy import recalibrate
 from ..methods.certificate import verify_graph, verify_plan
 from ..methods.cost_model import CostModel
+from ..methods.counts import Counts
 from ..methods.criteria import rankings
 from ..methods.datasets import Dataset, load_dataset
 from ..methods.exported import save
-from ..methods.memory import MemoryModel
 from ..methods.models import Model
 from ..methods.onnx_graph import OnnxTemplate, export
 from ..methods.photographs import photographs
 from ..methods.plan import Plan, Scope, trace
 from ..methods.surgery import Pruner
 from ..methods.taylor import Calibration
-from ..methods.weights import shapes_of
 from .export import certified_graph
 
 RECALIBRATION_IMAGES, CERTIFIED_IMAGES = 1000, 16
@@ -42,14 +42,16 @@ def inspect(model: Model, *, scope: Scope) -> tuple[list[GroupRow], Plan, int]:
 
     A group's share is how much of the MACs goes when all of it but one channel goes.
     """
-    plan = _traced(model, photographs(model.shape, model.normalisation), scope)
-    dense = plan.macs(plan.widths)
+    plan = trace(model.network, photographs(model.shape, model.normalisation)[:1], scope=scope)
+    widths = np.array(plan.widths)
+    alone = np.tile(widths, (len(widths), 1))
+    np.fill_diagonal(alone, 1)
+    dense, *macs = Counts(plan, model.network).macs(np.vstack([widths, alone]))
     rows = []
-    for index, group in enumerate(plan.groups):
-        alone = [*plan.widths[:index], 1, *plan.widths[index + 1 :]]
-        share = (1 - plan.macs(alone) / dense) * (group.width / max(1, group.width - 1))
+    for group, left in zip(plan.groups, macs, strict=True):
+        share = float(1 - left / dense) * (group.width / max(1, group.width - 1))
         rows.append(GroupRow(group.name, group.width, group.unit, share, group.layers))
-    return rows, plan, dense
+    return rows, plan, int(dense)
 
 
 def cut(
@@ -69,7 +71,7 @@ def cut(
     """
     dataset = load_dataset(recalibration, root) if recalibration else None
     inputs = _images(model, root, dataset if recalibration == model.data else None)
-    plan = _traced(model, inputs, scope)
+    plan = trace(model.network, inputs[:1], scope=scope)
     chosen = _widths(plan, keep, widths)
     calibration = _calibration(model, dataset) if dataset else None
     if criterion == "taylor" and not calibration:
@@ -82,14 +84,7 @@ def cut(
     if calibration:
         network = recalibrate(network, calibration.inputs)
     onnx, certificate = certified_graph(model.name, pruner, chosen, network, template, inputs)
-    shapes = shapes_of(pruner.state)
-    cost = CostModel(
-        plan,
-        shapes,
-        [name for name, _ in model.network.named_parameters()],
-        MemoryModel(plan, shapes, template, shape=model.shape),
-        batch=1,
-    )
+    cost = CostModel.of(pruner, template, shape=model.shape, batch=1)
     card = {
         "model": model.name,
         "criterion": criterion,
@@ -125,18 +120,6 @@ def _images(model: Model, root: Path | None, dataset: Dataset | None) -> torch.T
         own = dataset or load_dataset(model.data, root)
         return model.normalisation(own.search[:CERTIFIED_IMAGES])
     return photographs(model.shape, model.normalisation)
-
-
-def _traced(model: Model, inputs: torch.Tensor, scope: Scope) -> Plan:
-    try:
-        with torch.inference_mode():
-            model.network(inputs[:1])
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"{model.name} does not take images of shape {model.shape}: "
-            f"{str(error).splitlines()[0]}; give the shape by --input"
-        ) from error
-    return trace(model.network, inputs[:1], scope=scope)
 
 
 def _widths(plan: Plan, keep: float | None, widths: Sequence[int] | None) -> tuple[int, ...]:

@@ -15,7 +15,6 @@ from ..methods.cost_model import CostModel
 from ..methods.criteria import Rankings, rankings
 from ..methods.datasets import Dataset, load_dataset
 from ..methods.exported import build
-from ..methods.memory import MemoryModel
 from ..methods.networks import initialised
 from ..methods.onnx_graph import OnnxTemplate, export
 from ..methods.plan import Plan, trace
@@ -23,7 +22,7 @@ from ..methods.prunable import Prunable
 from ..methods.surgery import Pruner
 from ..methods.taylor import Calibration
 from ..methods.training import train
-from ..methods.weights import assign, read_weights, shapes_of, state_of
+from ..methods.weights import assign, read_weights, state_of
 from ..search.space import LayerGroup, Space
 from .config import Config, ConfigError
 from .whole_file import write_whole
@@ -71,15 +70,8 @@ class Workpiece:
     @cached_property
     def cost(self) -> CostModel:
         """Counts MACs, parameters and memory."""
-        plan, shapes = self.prunable.plan, shapes_of(self.pruner.state)
-        memory = MemoryModel(plan, shapes, self.template, shape=self.dataset.shape)
-        return CostModel(
-            plan,
-            shapes,
-            [name for name, _ in self.pruner.network.named_parameters()],
-            memory,
-            batch=self.config.latency.batch,
-        )
+        batch = self.config.latency.batch
+        return CostModel.of(self.pruner, self.template, shape=self.dataset.shape, batch=batch)
 
 
 def load_data(config: Config) -> Dataset:
@@ -106,14 +98,6 @@ def load_network(config: Config, directory: Path | None) -> tuple[nn.Module, boo
 def plan_network(config: Config, network: nn.Module, dataset: Dataset) -> Plan:
     """Trace the network and prove on real images that its groups can be cut exactly."""
     inputs = _normalisation(dataset)(dataset.train[:8])
-    try:
-        with torch.inference_mode():
-            network(inputs)
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise ConfigError(
-            f"{config.network.factory} does not take images of shape {dataset.shape}: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
     plan = trace(network, inputs[:1], ignore=config.pruning.ignore, scope=config.pruning.scope)
     sure = [name for name in config.pruning.criteria if name != "taylor"] or ["l2"]
     verify_plan(Pruner(network, plan, rankings(network, plan, sure)), inputs)

@@ -1,48 +1,40 @@
-"""Cost model: MACs, parameters and memory of any widths, counted on the plan."""
+"""Cost model: MACs, parameters and memory of any widths."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .cost import Cost
+from .counts import Counts
 from .memory import FLOAT_BYTES, MemoryModel
-from .plan import Plan
+from .onnx_graph import OnnxTemplate
+from .surgery import Pruner
+from .weights import shapes_of
 
 
 class CostModel:
-    """Counts without building the network.
+    """What a network costs on paper: memory is all float32 tensors and the activations' peak."""
 
-    MACs are the multiply-adds of convolutions and linear layers (the papers' "FLOPs"); parameters
-    are what training updates; memory is all float32 tensors plus the peak of the activations.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        shapes: Mapping[str, Sequence[int]],
-        parameters: Sequence[str],
-        memory: MemoryModel,
-        *,
-        batch: int,
-    ) -> None:
-        tensors = list(shapes)
-        dims = max((len(shape) for shape in shapes.values()), default=0)
-        self._fixed = np.ones((len(tensors), dims))
-        self._per_width = np.zeros((len(tensors), dims, len(plan.groups)))
-        for row, name in enumerate(tensors):
-            for dim, size in enumerate(shapes[name]):
-                fixed, per_width = plan.sizes((name, dim), size)
-                self._fixed[row, dim] = fixed if per_width.any() else size
-                self._per_width[row, dim] = per_width
-        counted, places = set(parameters), {name: row for row, name in enumerate(tensors)}
-        self._is_parameter = np.array([name in counted for name in tensors], dtype=np.float64)
-        self._positions = np.zeros(len(tensors))
-        for layer in plan.layers:
-            self._positions[places[layer.weight]] += layer.positions
-        self._groups = len(plan.groups)
+    def __init__(self, counts: Counts, memory: MemoryModel, *, groups: int, batch: int) -> None:
+        self.macs, self.params = counts.macs, counts.params
+        self._counts = counts
         self._memory = memory
+        self._groups = groups
         self._batch = batch
+
+    @classmethod
+    def of(
+        cls, pruner: Pruner, template: OnnxTemplate, *, shape: tuple[int, ...], batch: int
+    ) -> Self:
+        """Take a network, its ONNX graph, the shape of one image and how many run at a time."""
+        return cls(
+            Counts(pruner.plan, pruner.network),
+            MemoryModel(pruner.plan, shapes_of(pruner.state), template, shape=shape),
+            groups=len(pruner.plan.groups),
+            batch=batch,
+        )
 
     def __call__(self, genome: Sequence[int]) -> Cost:
         """Return the cost of one genome, whatever genes follow the widths."""
@@ -53,21 +45,7 @@ class CostModel:
             memory_bytes=int(self.memory_bytes(genomes)[0]),
         )
 
-    def macs(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Multiply-adds for genomes of shape (genomes, groups), shape (genomes,)."""
-        return self._elements(genomes) @ self._positions
-
-    def params(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Trainable parameters for genomes of shape (genomes, groups), shape (genomes,)."""
-        return self._elements(genomes) @ self._is_parameter
-
     def memory_bytes(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Bytes of weights and activations for genomes (genomes, groups), shape (genomes,)."""
-        weights: NDArray[np.float64] = FLOAT_BYTES * self._elements(genomes).sum(axis=1)
+        weights = FLOAT_BYTES * self._counts.elements(genomes)
         return weights + self._memory.peak_activation_bytes(genomes, self._batch)
-
-    def _elements(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Elements of every tensor, shape (genomes, tensors)."""
-        sizes = self._fixed + np.tensordot(genomes, self._per_width, axes=(1, 2))
-        elements: NDArray[np.float64] = sizes.prod(axis=2)
-        return elements

@@ -73,17 +73,6 @@ class Plan:
         entries = np.bincount(group, minlength=len(self.groups))
         return size - len(owned), entries // np.array(self.widths)
 
-    def macs(self, widths: Sequence[int]) -> int:
-        """Return the multiply-adds of all layers for one image at these widths."""
-        total = 0
-        for layer in self.layers:
-            elements = layer.positions
-            for dim, size in enumerate(layer.shape):
-                fixed, per_width = self.sizes((layer.weight, dim), size)
-                elements *= int(fixed + per_width @ widths)
-            total += elements
-        return total
-
     def shapes(
         self, dense: Mapping[str, Sequence[int]], widths: Sequence[int]
     ) -> dict[str, tuple[int, ...]]:
@@ -110,6 +99,7 @@ def trace(
     if network.training:
         raise ValueError("a network is traced in evaluation mode: call network.eval() first")
     require_finite(state_of(network))
+    _require_fit(network, example)
     flow = _flow(network, example)
     layers = list(dict.fromkeys(layer.weight.removesuffix(".weight") for layer in flow.layers))
     _check_patterns(ignore, layers)
@@ -141,6 +131,17 @@ def trace(
             f"{type(network).__name__} has no group of channels that can be cut ({found})"
         )
     return Plan(groups, owners, tuple(flow.layers), tuple(skipped))
+
+
+def _require_fit(network: nn.Module, example: Tensor) -> None:
+    try:
+        with torch.inference_mode():
+            network(example)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"{type(network).__name__} does not take images of shape {tuple(example.shape[1:])} "
+            f"({str(error).splitlines()[0]}): name data or an input shape that fits it"
+        ) from error
 
 
 def _flow(network: nn.Module, example: Tensor) -> Flow:

@@ -71,7 +71,7 @@ def test_a_network_that_does_not_fit_the_data_is_refused(capsys, tmp_path):
     factory = "network.factory=secateur.methods.networks:cifar_resnet"
     arguments = ("--set", factory, "--set", "network.arguments.depth=20")
     errors = refused(capsys, "search", "--run", str(tmp_path / "run"), *arguments)
-    assert "cifar_resnet does not take images of shape (1, 8, 8)" in errors
+    assert "ResNet does not take images of shape (1, 8, 8)" in errors
 
 
 def test_weights_of_another_architecture_are_refused(capsys, tmp_path, real_data):

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from secateur.methods.cost import Cost
 from secateur.methods.cost_model import CostModel
-from secateur.methods.memory import MemoryModel
+from secateur.methods.counts import Counts
 from secateur.methods.networks import cifar_resnet
 from secateur.methods.onnx_graph import OnnxTemplate, export
 from secateur.methods.plan import trace
 from secateur.methods.surgery import Pruner
-from secateur.methods.weights import shapes_of, state_of
+from secateur.methods.weights import state_of
 
 
 class NoActivations:
@@ -23,14 +23,9 @@ class NoActivations:
         return np.zeros(len(genomes)) * batch
 
 
-def cost_model(pruner: Pruner, memory: object, *, batch: int = 1) -> CostModel:
-    return CostModel(
-        pruner.plan,
-        {name: tuple(tensor.shape) for name, tensor in pruner.state.items()},
-        [name for name, _ in pruner.network.named_parameters()],
-        memory,
-        batch=batch,
-    )
+def without_activations(pruner: Pruner) -> CostModel:
+    counts = Counts(pruner.plan, pruner.network)
+    return CostModel(counts, NoActivations(), groups=len(pruner.plan.groups), batch=1)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +34,7 @@ def cost_model(pruner: Pruner, memory: object, *, batch: int = 1) -> CostModel:
 def test_a_cifar_resnet_has_the_published_number_of_macs(depth, millions):
     network = cifar_resnet(depth).eval()
     pruner = Pruner.by("l2", network, trace(network, torch.zeros(1, 3, 32, 32)))
-    cost = cost_model(pruner, NoActivations())
+    cost = without_activations(pruner)
     dense = [group.width for group in pruner.plan.groups]
     assert cost(dense).macs == pytest.approx(millions * 1e6, abs=0.005e6)
     assert cost(dense).params == sum(parameter.numel() for parameter in network.parameters())
@@ -48,7 +43,8 @@ def test_a_cifar_resnet_has_the_published_number_of_macs(depth, millions):
 def test_torchvisions_resnet50_has_the_published_number_of_macs():
     network = torchvision.models.resnet50(weights=None).eval()
     plan = trace(network, torch.zeros(1, 3, 224, 224))
-    assert plan.macs(plan.widths) == pytest.approx(4089e6, abs=0.5e6)
+    (macs,) = Counts(plan, network).macs(np.array([plan.widths]))
+    assert macs == pytest.approx(4089e6, abs=0.5e6)
 
 
 def macs_of(network: nn.Module, images: Tensor) -> int:
@@ -70,7 +66,7 @@ def macs_of(network: nn.Module, images: Tensor) -> int:
 @given(widths=st.tuples(st.integers(1, 4), st.integers(1, 8)))
 @settings(max_examples=12)
 def test_what_is_counted_on_the_plan_is_what_the_cut_network_has(tiny, widths):
-    cost = cost_model(tiny.pruner, NoActivations())(widths)
+    cost = without_activations(tiny.pruner)(widths)
     cut = tiny.pruner.cut(widths)
     assert cost.params == sum(parameter.numel() for parameter in cut.parameters())
     assert cost.macs == macs_of(cut, tiny.images)
@@ -78,10 +74,7 @@ def test_what_is_counted_on_the_plan_is_what_the_cut_network_has(tiny, widths):
 
 
 def test_many_genomes_cost_what_each_of_them_costs(tiny):
-    cost = cost_model(
-        tiny.pruner,
-        MemoryModel(tiny.plan, shapes_of(tiny.pruner.state), tiny.template, shape=tiny.shape),
-    )
+    cost = CostModel.of(tiny.pruner, tiny.template, shape=tiny.shape, batch=1)
     genomes = np.array([[4, 8], [1, 1], [3, 5]])
     each = [cost(tuple(row)) for row in genomes.tolist()]
     assert cost.macs(genomes).tolist() == [one.macs for one in each]
@@ -109,11 +102,7 @@ def small() -> CostModel:
     network, image = Small().eval(), torch.rand(1, 1, 4, 4)
     pruner = Pruner.by("l2", network, trace(network, image))
     template = OnnxTemplate(export(network, image))
-    return cost_model(
-        pruner,
-        MemoryModel(pruner.plan, shapes_of(pruner.state), template, shape=(1, 4, 4)),
-        batch=2,
-    )
+    return CostModel.of(pruner, template, shape=(1, 4, 4), batch=2)
 
 
 @pytest.mark.parametrize(
