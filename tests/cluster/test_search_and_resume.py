@@ -90,9 +90,8 @@ def test_a_run_is_not_overwritten(unbroken):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("evaluators", [2, 4])
-def test_the_number_of_evaluators_does_not_change_the_archive(unbroken, tmp_path, evaluators):
-    arguments = ("--run", tmp_path / "run", "--evaluators", evaluators)
+def test_the_number_of_evaluators_does_not_change_the_archive(unbroken, tmp_path):
+    arguments = ("--run", tmp_path / "run", "--evaluators", 4)
     run("search", EXAMPLE, *arguments, *trained_as(unbroken))
     assert status(tmp_path / "run")["archive_hash"] == status(unbroken)["archive_hash"]
 
@@ -143,14 +142,6 @@ def test_a_user_s_own_network_and_data_are_found_by_import_path(tmp_path):
     assert all(member.objectives["latency_ms"].low > 0 for member in results.members)
 
 
-def test_another_seed_gives_another_archive(unbroken, tmp_path):
-    arguments = ("--run", tmp_path / "run", "--seed", 1, "--evaluations", 12)
-    run("search", EXAMPLE, *arguments, *trained_as(unbroken))
-    found = secateur.open_run(tmp_path / "run").results().members
-    first = secateur.open_run(unbroken).results().members[:12]
-    assert [m.widths for m in found] != [m.widths for m in first]
-
-
 def test_a_list_of_criteria_is_searched_group_by_group(unbroken, tmp_path):
     arguments = ("--run", tmp_path / "run", "--evaluations", 24, "--set", "search.population=12")
     criteria = ("--set", "pruning.criterion=[l2, taylor]")
@@ -174,6 +165,7 @@ def test_a_warm_start_measures_nothing_again(unbroken, tmp_path):
     warm = ("--set", f"search.warm_start={unbroken}")
     arguments = ("--run", tmp_path / "run", "--evaluations", 40, "--seed", 3)
     run("search", EXAMPLE, *arguments, *warm, *trained_as(unbroken))
+    assert status(tmp_path / "run")["seed"] == 3
     earlier = secateur.open_run(unbroken).results()
     found = secateur.open_run(tmp_path / "run").results()
     errors = {member.genome: member.objectives["error"] for member in earlier.members}
@@ -317,10 +309,10 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_an_interrupt_stops_a_run_cleanly_and_tells_how_to_go_on(tmp_path):
+def test_an_interrupt_stops_a_run_cleanly_and_tells_how_to_go_on(unbroken, tmp_path):
     directory = tmp_path / "run"
     process = subprocess.Popen(
-        command("search", EXAMPLE, "--run", directory),
+        command("search", EXAMPLE, "--run", directory, *trained_as(unbroken)),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
