@@ -1,33 +1,25 @@
-"""Dispatcher: leases jobs to workers on Ray, and outlives the workers.
+"""Dispatcher: leases jobs to a fleet of workers, and outlives the workers.
 
 Each role has a queue and its own workers. Every attempt at a job is a lease with a deadline: a
-dead or hung worker loses it, is replaced, and the job goes to the next one.
+dead or hung worker loses it, is replaced, and the job goes to the next one. A job that is slow is
+attempted elsewhere, too; the first answer counts, and a later one is held against it.
 """
 
 import itertools
-import time
+import math
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-import ray
-from ray.exceptions import RayActorError, RayTaskError
+from .fleet import Event, Fleet, Gone, Ready, failed
+from .job import ROLES, Answer, Job, Quantity, Role
+from .pace import Pace
 
-from .job import Answer, Job, Lease, Role, Start
-from .worker import Measure, Worker
+T = TypeVar("T")
 
-
-class Dispatcher(Protocol):
-    """Has jobs measured. It does not know what they are for."""
-
-    def submit(self, job: Job) -> None:
-        """Queue a job."""
-        ...
-
-    def next_answer(self) -> Answer:
-        """Wait for the next answer, in whatever order they come."""
-        ...
+ATTEMPTS = 3
+"""Workers that may fail one job, by death or by slowness."""
 
 
 class WorkersLost(RuntimeError):
@@ -35,193 +27,253 @@ class WorkersLost(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
-    """How many workers of one role there are, what they load and where they may run.
+class Disagreement:
+    """Two answers to one job whose intervals do not meet, or of which one alone failed."""
 
-    `payload` is put into Ray's object store once; each worker calls `load(payload)` in its own
-    process.
+    first: Answer
+    second: Answer
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """A job on its way to an answer."""
+
+    job: Job
+    queued: bool = True
+    attempts: int = 0  # begun so far
+    holders: int = 0  # workers that are at it
+    answer: Answer | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Lease:
+    """One attempt at a task: who holds it, and since when."""
+
+    task: _Task
+    worker: str
+    attempt: int
+    begun: float
+    over: bool = False
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Over the jobs of one quantity: how long they take, and leases that may yet be slow."""
+
+    pace: Pace
+    leases: deque[_Lease] = field(default_factory=deque)
+
+    def oldest(self) -> _Lease | None:
+        """The oldest lease whose task another worker could attempt, too."""
+        while self.leases:
+            lease = self.leases[0]
+            if not lease.over and lease.attempt == lease.task.attempts < ATTEMPTS:
+                return lease
+            self.leases.popleft()
+        return None
+
+    @property
+    def next_slow(self) -> float:
+        """The moment at which the oldest lease will be slow."""
+        lease = self.oldest()
+        return math.inf if lease is None else lease.begun + self.pace.slow_after
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One role's queue and workers. Leases and starts are in the order in which they began."""
+
+    watches: dict[Quantity, _Watch]
+    queue: deque[_Task] = field(default_factory=deque)
+    workers: set[str] = field(default_factory=set)
+    idle: deque[str] = field(default_factory=deque)
+    starting: dict[str, float] = field(default_factory=dict)
+    held: dict[str, _Lease] = field(default_factory=dict)
+    losses: int = 0  # in a row
+
+    def queue_first(self, task: _Task) -> None:
+        """Let the next free worker attempt the task."""
+        task.queued = True
+        self.queue.appendleft(task)
+
+
+class Dispatcher:
+    """Has jobs measured, whatever its workers do; it does not know what they are for.
+
+    The fleet's clock is the only one, so that a fleet may be simulated.
     """
 
-    size: int
-    load: Callable[[Any], Measure]
-    payload: Any
-    cores: frozenset[int] = frozenset()
-    cpus: float = 1.0
-
-
-class LocalDispatcher:
-    """The twin without Ray: measures in this process, one job after another."""
-
-    def __init__(self, crews: Mapping[Role, Crew]) -> None:
-        self._workers = {
-            role: Worker(f"local-{role}", lambda crew=crew: crew.load(crew.payload))  # type: ignore[misc]
-            for role, crew in crews.items()
-        }
-        self._queue: deque[Job] = deque()
-
-    def submit(self, job: Job) -> None:
-        """Queue a job."""
-        self._queue.append(job)
-
-    def next_answer(self) -> Answer:
-        """Measure the oldest job."""
-        job = self._queue.popleft()
-        try:
-            return self._workers[job.role].measure(job)
-        except Exception as error:
-            return _failed(job, error, f"local-{job.role}", attempt=1)
-
-
-class RayDispatcher:
-    """Leases jobs to Ray actors. Ray must be initialised."""
-
-    ATTEMPTS = 3
     START_SECONDS = 600.0
 
-    def __init__(self, crews: Mapping[Role, Crew], *, lease_seconds: float) -> None:
-        self._crews = dict(crews)
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        lease_seconds: float,
+        hedge: float = 1.25,
+        alarm: Callable[[Disagreement], None] = lambda _: None,
+    ) -> None:
+        """A job is slow at `hedge` times what 95 % of the others take at most."""
+        self._fleet = fleet
         self._lease_seconds = lease_seconds
-        self._payloads = {role: ray.put(crew.payload) for role, crew in crews.items()}
-        self._queues: dict[Role, deque[tuple[Job, int]]] = {role: deque() for role in crews}
-        self._handles: dict[str, Any] = {}
-        self._idle: dict[Role, list[str]] = {role: [] for role in crews}
-        self._starts: dict[ray.ObjectRef[None], Start] = {}
-        self._leases: dict[ray.ObjectRef[Answer], Lease] = {}
-        self._losses: dict[Role, int] = dict.fromkeys(crews, 0)
-        self._given_up: deque[Answer] = deque()
+        self._desks = {
+            role: _Desk({quantity: _Watch(Pace(hedge)) for quantity in ROLES})
+            for role in fleet.wanted()
+        }
+        self._roles: dict[str, Role] = {}  # of all workers
+        self._answers: deque[Answer] = deque()
+        self._due = 0
         self._serial = itertools.count()
-        for role, crew in crews.items():
-            for _ in range(crew.size):
-                self._hire(role)
+        self._alarm = alarm
+        self._hire()
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
-        self._queues[job.role].append((job, 1))
-        self._assign()
+        desk = self._desks[job.role]
+        desk.queue.append(_Task(job))
+        self._due += 1
+        self._assign(desk)
 
     def next_answer(self) -> Answer:
-        """Wait for the next answer; a job that kills every worker is answered as failed.
+        """Wait for the next answer, in whatever order they come.
 
-        WorkersLost where the workers of a role die one after the other.
+        A job that kills every worker is answered as failed. WorkersLost where the workers of a role
+        die one after the other.
         """
-        while True:
-            self._assign()
-            if self._given_up:
-                return self._given_up.popleft()
-            assert self._leases or any(self._queues.values()), "nothing was submitted to wait for"
-            waiting: dict[Any, Start | Lease] = {**self._starts, **self._leases}
-            soonest = min(one.deadline for one in waiting.values())
-            done, _ = ray.wait(
-                list(waiting), num_returns=1, timeout=max(0.0, soonest - time.monotonic())
-            )
-            for reference in done:
-                if reference in self._starts:
-                    self._welcome(reference)
-                elif (answer := self._collect(reference)) is not None:
-                    return answer
-            self._expire()
+        if not self._due:
+            raise RuntimeError("nothing was submitted to wait for")
+        while not self._answers:
+            self._hire()
+            self._hear(self._fleet.wait(self._next_look()))
+            self._look()
+        self._due -= 1
+        return self._answers.popleft()
 
     def close(self) -> None:
         """End all workers."""
-        for handle in self._handles.values():
-            ray.kill(handle)
-        self._handles.clear()
+        self._fleet.close()
 
-    def _hire(self, role: Role) -> None:
-        crew = self._crews[role]
-        name = f"{role}-{next(self._serial)}"
-        actor = ray.remote(_Loader).options(num_cpus=crew.cpus, max_restarts=0)
-        handle: Any = actor.remote(name, crew.load, self._payloads[role], crew.cores)
-        self._handles[name] = handle
-        start = Start(role, name, time.monotonic() + self.START_SECONDS)
-        self._starts[handle.is_loaded.remote()] = start
+    def _hire(self) -> None:
+        for role, size in self._fleet.wanted().items():
+            desk = self._desks[role]
+            while len(desk.workers) < size:
+                worker = f"{role}-{next(self._serial)}"
+                self._roles[worker] = role
+                desk.workers.add(worker)
+                desk.starting[worker] = self._fleet.now()
+                self._fleet.hire(worker, role)
 
-    def _welcome(self, reference: ray.ObjectRef[None]) -> None:
-        """Take a worker that has loaded, or replace one that could not."""
-        start = self._starts.pop(reference)
-        try:
-            ray.get(reference)
-        except (RayActorError, RayTaskError) as error:
-            self._replace(start.role, start.worker, _reason(error))
-        else:
-            self._idle[start.role].append(start.worker)
+    def _hear(self, events: Iterable[Event]) -> None:
+        for event in events:
+            role = self._roles.get(event.worker)
+            if role is None:
+                continue  # it was dismissed meanwhile
+            desk = self._desks[role]
+            match event:
+                case Ready(worker):
+                    del desk.starting[worker]
+                    desk.idle.append(worker)
+                case Gone(worker, reason):
+                    self._lose(desk, worker, reason)
+                case _:
+                    self._collect(desk, event)
+            self._assign(desk)
 
-    def _assign(self) -> None:
-        for role, queue in self._queues.items():
-            while queue and self._idle[role]:
-                job, attempt = queue.popleft()
-                worker = self._idle[role].pop(0)
-                reference = self._handles[worker].measure.remote(job)
-                deadline = time.monotonic() + self._lease_seconds
-                self._leases[reference] = Lease(job, worker, attempt, deadline)
+    def _assign(self, desk: _Desk) -> None:
+        while desk.queue and desk.idle:
+            task = desk.queue.popleft()
+            task.queued = False
+            if task.answer is not None:
+                continue  # it was slow and has answered before anyone was free
+            worker = desk.idle.popleft()
+            task.attempts += 1
+            task.holders += 1
+            lease = _Lease(task, worker, task.attempts, self._fleet.now())
+            desk.held[worker] = lease
+            desk.watches[task.job.quantity].leases.append(lease)
+            self._fleet.ask(worker, task.job)
 
-    def _collect(self, reference: ray.ObjectRef[Answer]) -> Answer | None:
-        """Take a finished lease: its answer, or None where the worker died and the job goes on."""
-        lease = self._leases.pop(reference)
-        role = lease.job.role
-        try:
-            answer: Answer = replace(ray.get(reference), attempt=lease.attempt)
-        except RayActorError as error:
-            self._lose(lease, _reason(error))
-            return None
-        except RayTaskError as error:
-            answer = _failed(lease.job, error.cause, lease.worker, attempt=lease.attempt)
-        self._losses[role] = 0
-        self._idle[role].append(lease.worker)
-        return answer
+    def _collect(self, desk: _Desk, answer: Answer) -> None:
+        """Take an answer: the first to its job counts, unless it failed and another may come."""
+        lease = desk.held.pop(answer.worker)
+        task = lease.task
+        task.holders -= 1
+        lease.over = True
+        desk.watches[task.job.quantity].pace.add(self._fleet.now() - lease.begun)
+        desk.losses = 0
+        desk.idle.append(answer.worker)
+        if (answer.number, answer.quantity) != (task.job.number, task.job.quantity):
+            answer = failed(task.job, f"an answer to another job: {answer}", lease.worker)
+        answer = replace(answer, attempt=lease.attempt)
+        if task.answer is not None:
+            if _disagree(task.answer, answer):
+                self._alarm(Disagreement(task.answer, answer))
+        elif not (answer.failed and (task.holders or task.queued)):
+            self._answer(task, answer)
 
-    def _expire(self) -> None:
-        now = time.monotonic()
-        for reference, lease in list(self._leases.items()):
-            if lease.deadline <= now:
-                del self._leases[reference]
-                self._lose(lease, f"no answer within {self._lease_seconds:g} s")
-        for loading, start in list(self._starts.items()):
-            if start.deadline <= now:
-                del self._starts[loading]
-                reason = f"not loaded within {self.START_SECONDS:g} s"
-                self._replace(start.role, start.worker, reason)
+    def _answer(self, task: _Task, answer: Answer) -> None:
+        task.answer = answer
+        self._answers.append(answer)
 
-    def _lose(self, lease: Lease, reason: str) -> None:
-        """Replace the worker of a lost lease and hand the job on, or give it up."""
-        job, attempt = lease.job, lease.attempt
-        self._replace(job.role, lease.worker, reason)
-        if attempt < self.ATTEMPTS:
-            self._queues[job.role].appendleft((job, attempt + 1))
-            return
-        told = f"lost {attempt} workers, the last by: {reason}"
-        self._given_up.append(
-            Answer(job.number, job.quantity, told, lease.worker, self._lease_seconds, attempt)
-        )
-
-    def _replace(self, role: Role, worker: str, reason: str) -> None:
-        """Put a new worker in the place of a lost one, unless too many were lost in a row."""
-        ray.kill(self._handles.pop(worker))
-        self._losses[role] += 1
-        if self._losses[role] > self.ATTEMPTS * self._crews[role].size:
+    def _lose(self, desk: _Desk, worker: str, reason: str) -> None:
+        """Replace a worker, unless too many are lost in a row; its job is handed on or given up."""
+        role = self._roles.pop(worker)
+        self._fleet.dismiss(worker)
+        desk.workers.remove(worker)
+        desk.starting.pop(worker, None)
+        desk.losses += 1
+        if desk.losses > ATTEMPTS * self._fleet.wanted()[role]:
             raise WorkersLost(f"every {role} dies, the last by: {reason}")
-        self._hire(role)
+        self._hire()
+        lease = desk.held.pop(worker, None)
+        if lease is None:
+            return
+        task = lease.task
+        task.holders -= 1
+        lease.over = True
+        if task.answer is not None or task.holders or task.queued:
+            return
+        if task.attempts < ATTEMPTS:
+            desk.queue_first(task)
+            return
+        told = f"lost {task.attempts} workers, the last by: {reason}"
+        answer = failed(task.job, told, worker)
+        seconds = self._fleet.now() - lease.begun
+        self._answer(task, replace(answer, seconds=seconds, attempt=lease.attempt))
+
+    def _next_look(self) -> float:
+        """The moment at which the next start or lease will be too late, or slow."""
+        moments = [math.inf]
+        for desk in self._desks.values():
+            if desk.starting:
+                moments.append(_first(desk.starting.values()) + self.START_SECONDS)
+            if desk.held:
+                moments.append(_first(desk.held.values()).begun + self._lease_seconds)
+            moments += [watch.next_slow for watch in desk.watches.values()]
+        return min(moments)
+
+    def _look(self) -> None:
+        """Replace who is too late, and have slow jobs attempted elsewhere, too."""
+        now = self._fleet.now()
+        for desk in self._desks.values():
+            while desk.starting and _first(desk.starting.values()) + self.START_SECONDS <= now:
+                reason = f"not loaded within {self.START_SECONDS:g} s"
+                self._lose(desk, _first(desk.starting), reason)
+            while desk.held and _first(desk.held.values()).begun + self._lease_seconds <= now:
+                self._lose(desk, _first(desk.held), f"no answer within {self._lease_seconds:g} s")
+            for watch in desk.watches.values():
+                while watch.next_slow <= now:
+                    lease = watch.leases.popleft()
+                    if len(desk.workers) > 1:
+                        desk.queue_first(lease.task)
+            self._assign(desk)
 
 
-class _Loader(Worker):
-    """A worker whose payload comes out of Ray's object store."""
-
-    def __init__(
-        self, name: str, load: Callable[[Any], Measure], payload: Any, cores: Collection[int]
-    ) -> None:
-        super().__init__(name, lambda: load(payload), cores)
-
-    def is_loaded(self) -> None:
-        """Return once the worker can measure."""
+def _first(of: Iterable[T]) -> T:
+    return next(iter(of))
 
 
-def _failed(job: Job, error: BaseException, worker: str, *, attempt: int) -> Answer:
-    reason = f"{type(error).__name__}: {error}"
-    return Answer(job.number, job.quantity, reason, worker, 0.0, attempt)
-
-
-def _reason(error: Exception) -> str:
-    """The last telling line of Ray's long report."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line and not line.startswith("ray.")]
-    return (telling or lines or ["unknown"])[-1]
+def _disagree(first: Answer, second: Answer) -> bool:
+    if isinstance(first.result, str) or isinstance(second.result, str):
+        return first.failed != second.failed
+    return first.result.low > second.result.high or second.result.low > first.result.high

@@ -45,22 +45,3 @@ class Answer:
     def failed(self) -> bool:
         """Whether the result is a reason instead of a number."""
         return isinstance(self.result, str)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One attempt at a job: who holds it, and the moment (monotonic seconds) it is lost."""
-
-    job: Job
-    worker: str
-    attempt: int
-    deadline: float
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A worker that is loading, and the moment (monotonic seconds) it counts as lost."""
-
-    role: Role
-    worker: str
-    deadline: float

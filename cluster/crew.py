@@ -3,21 +3,24 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from ..actors.cores import confined, split_cores
-from ..actors.dispatcher import Crew, RayDispatcher
+from ..actors.dispatcher import Disagreement, Dispatcher
+from ..actors.fleet import Crew
 from ..actors.job import Role
 from ..actors.meters import AccuracyPayload, LatencyPayload, load_accuracy, load_latency
+from ..actors.ray_fleet import RayFleet
 from ..methods.latency import Protocol
 from ..search.candidate import Estimate
 from .local_ray import local_ray
 from .progress import Watcher
-from .record import Record
+from .record import DISAGREEMENTS, Record
 from .workpiece import Workpiece
 
 
 @contextmanager
-def workers(run: Record, workpiece: Workpiece, watcher: Watcher) -> Iterator[RayDispatcher]:
+def workers(run: Record, workpiece: Workpiece, watcher: Watcher) -> Iterator[Dispatcher]:
     """Start a local Ray: a profiler with a core of its own, evaluators on those that are left."""
     config = run.config
     profiling = "latency_ms" in config.quantities
@@ -27,11 +30,25 @@ def workers(run: Record, workpiece: Workpiece, watcher: Watcher) -> Iterator[Ray
         crews["profiler"] = _profiler(run, workpiece, cores.profiler)
     watcher.say("starting Ray")
     with confined(cores.others), local_ray(sum(crew.size for crew in crews.values())):
-        dispatcher = RayDispatcher(crews, lease_seconds=config.workers.lease_seconds)
+        dispatcher = Dispatcher(
+            RayFleet(crews),
+            lease_seconds=config.workers.lease_seconds,
+            alarm=lambda found: _disagreement(run, found, watcher),
+        )
         try:
             yield dispatcher
         finally:
             dispatcher.close()
+
+
+def _disagreement(run: Record, found: Disagreement, watcher: Watcher) -> None:
+    """Journal two answers that contradict each other; the first one counts."""
+    told = [asdict(answer) for answer in (found.first, found.second)]
+    run.journal.note(DISAGREEMENTS, [*run.journal.fact(DISAGREEMENTS, []), told])
+    watcher.say(
+        f"warning: {found.first.worker} and {found.second.worker} disagree about the "
+        f"{found.first.quantity} of network {found.first.number}; the first answer counts"
+    )
 
 
 def _evaluators(workpiece: Workpiece, cores: frozenset[int], watcher: Watcher) -> Crew:

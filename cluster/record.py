@@ -21,6 +21,8 @@ from .lock import is_held
 from .results import Member, Results
 
 JOURNAL, FINETUNED = "journal.db", "finetuned"
+DISAGREEMENTS = "disagreements"
+"""The fact that holds pairs of answers that contradict each other."""
 
 Answers = dict[int, dict[str, Answer]]
 """Answers by candidate number and quantity."""
@@ -70,6 +72,7 @@ class Record:
             "seed": self.config.search.seed,
             "elapsed_s": self.journal.elapsed_seconds(),
             "failures": sum(values is None for _, values in entries),
+            "disagreements": len(self.journal.fact(DISAGREEMENTS, [])),
             **self.rungs(answers),
         }
 

@@ -1,150 +1,262 @@
-"""One contract over the dispatcher on Ray and its twin in this process, then what Ray adds."""
+"""Leases, hedges and losses on simulated workers; tests/actors/test_fleets.py has the real ones."""
 
-import os
-import time
-from pathlib import Path
+import math
+from collections import Counter
 
+import numpy as np
 import pytest
-import ray
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from secateur.actors.dispatcher import Crew, LocalDispatcher, RayDispatcher, WorkersLost
-from secateur.actors.job import Job
+from secateur.actors.dispatcher import Disagreement, Dispatcher, WorkersLost
+from secateur.actors.fleet import Gone, Ready
+from secateur.actors.job import Answer, Job
+from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.search.candidate import Estimate
 
-
-def load_scale(payload):
-    """Measure the sum of the widths times the payload."""
-
-    def measure(job: Job) -> Estimate:
-        if job.genome == (13,):
-            raise MemoryError("13 is too much")
-        if job.genome == (99,):
-            raise TypeError("no such width")
-        return Estimate.exact(payload * sum(job.genome))
-
-    return measure
+LEASE_S = 100.0
 
 
-def load_flaky(folder):
-    """Die or hang the first time a job of that width comes, anywhere; then measure."""
-
-    def measure(job: Job) -> Estimate:
-        marker = Path(folder) / f"{job.genome[0]}-{len(os.listdir(folder))}"
-        tried = len([n for n in os.listdir(folder) if n.startswith(f"{job.genome[0]}-")])
-        if job.genome[0] == 1 and tried == 0:
-            marker.touch()
-            os._exit(1)
-        if job.genome[0] == 2 and tried == 0:
-            marker.touch()
-            time.sleep(600)
-        if job.genome[0] == 3:
-            os._exit(1)
-        return Estimate.exact(float(job.genome[0]))
-
-    return measure
+def answer(worker: str, job: Job, value: float = 1.0) -> Answer:
+    return Answer(job.number, job.quantity, Estimate.exact(value), worker, 1.0)
 
 
-def load_broken(payload):
-    """Fail to start."""
-    raise OSError(f"no device called {payload}")
+class Script:
+    """What happens at each attempt at a job: by default the answer comes after a second."""
+
+    def __init__(self, **attempts: list) -> None:
+        self.tried: Counter[int] = Counter()
+        self.asked: list[tuple[str, Job]] = []
+        self._attempts = {int(name[1:]): what for name, what in attempts.items()}
+
+    def __call__(self, worker: str, job: Job):
+        self.asked.append((worker, job))
+        attempt = self.tried[job.number]
+        self.tried[job.number] += 1
+        planned = self._attempts.get(job.number, [])
+        seconds, what = planned[attempt] if attempt < len(planned) else (1.0, 1.0)
+        if what == "dies":
+            return seconds, Gone(worker, "segmentation fault")
+        if isinstance(what, str):
+            return seconds, Answer(job.number, job.quantity, what, worker, seconds)
+        return seconds, answer(worker, job, what)
 
 
-@pytest.fixture(scope="module")
-def local_ray():
-    ray.init(
-        address="local",
-        num_cpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=100 * 1024 * 1024,
+def unexpected(found: Disagreement) -> None:
+    raise AssertionError(found)
+
+
+def dispatcher(
+    script, size: int = 2, *, alarm=unexpected, **options
+) -> tuple[Dispatcher, SimulatedFleet]:
+    fleet = SimulatedFleet({"evaluator": size}, script, **options)
+    return Dispatcher(fleet, lease_seconds=LEASE_S, hedge=1.5, alarm=alarm), fleet
+
+
+def errors(count: int, first: int = 0) -> list[Job]:
+    return [Job(number, (number + 1,), "error") for number in range(first, first + count)]
+
+
+def answers(found: Dispatcher, jobs: list[Job]) -> list[Answer]:
+    for job in jobs:
+        found.submit(job)
+    return [found.next_answer() for _ in jobs]
+
+
+def warmed(script, size: int = 2, **options) -> tuple[Dispatcher, SimulatedFleet]:
+    """A dispatcher that knows how long a job takes: a second, whatever its number from 100 on."""
+    found, fleet = dispatcher(script, size, **options)
+    answers(found, errors(20, first=100))
+    return found, fleet
+
+
+def test_every_job_is_answered_by_a_worker_of_its_role():
+    fleet = SimulatedFleet({"evaluator": 2, "profiler": 1}, Script())
+    found = Dispatcher(fleet, lease_seconds=LEASE_S)
+    jobs = errors(6) + [Job(number, (1,), "latency_ms") for number in range(6)]
+    told = answers(found, jobs)
+    assert Counter((a.number, a.quantity) for a in told) == Counter(
+        (job.number, job.quantity) for job in jobs
     )
-    yield
-    ray.shutdown()
+    assert all(a.worker.startswith(Job(0, (), a.quantity).role) for a in told)
+    assert fleet.now() == 6.0  # the profiler's six, one after another
 
 
-def answers(dispatcher, count):
-    return {a.number: a for a in (dispatcher.next_answer() for _ in range(count))}
+def test_jobs_begin_in_the_order_of_their_submission():
+    script = Script()
+    answers(dispatcher(script, 3)[0], errors(9))
+    assert [job.number for _, job in script.asked] == list(range(9))
 
 
-@pytest.fixture
-def on_ray(local_ray):  # noqa: ARG001 - Ray must be up
-    made = []
-
-    def make(crews, lease_seconds=60.0):
-        made.append(RayDispatcher(crews, lease_seconds=lease_seconds))
-        return made[-1]
-
-    yield make
-    for dispatcher in made:
-        dispatcher.close()
+def test_the_job_of_a_worker_that_dies_goes_to_another_at_once():
+    script = Script(_1=[(0.5, "dies")])
+    found, fleet = dispatcher(script, 1)
+    told = {a.number: a for a in answers(found, errors(4))}
+    assert told[1].attempt == 2
+    assert told[1].result == Estimate.exact(1.0)
+    assert [job.number for _, job in script.asked] == [0, 1, 1, 2, 3]
+    assert fleet.now() == 4.5
+    assert len({worker for worker, _ in script.asked}) == 2
 
 
-@pytest.fixture(params=["local", "ray"])
-def dispatcher(request):
-    crews = {"evaluator": Crew(2, load_scale, 2.0), "profiler": Crew(1, load_scale, 10.0)}
-    if request.param == "local":
-        return LocalDispatcher(crews)
-    return request.getfixturevalue("on_ray")(crews)
+def test_a_worker_that_hangs_loses_its_lease():
+    found, fleet = dispatcher(Script(_0=[(math.inf, 1.0)]), 1)
+    (told,) = answers(found, errors(1))
+    assert (told.attempt, fleet.now()) == (2, LEASE_S + 1)
 
 
-def test_every_job_is_answered_once_by_the_right_kind_of_worker(dispatcher):
-    for number in range(10):
-        dispatcher.submit(Job(number, (number + 1,), "error"))
-        dispatcher.submit(Job(number, (number + 1,), "latency_ms"))
-    found = [dispatcher.next_answer() for _ in range(20)]
-    assert {(a.number, a.quantity): a.result.value for a in found} == {
-        (number, quantity): scale * (number + 1)
-        for number in range(10)
-        for quantity, scale in (("error", 2.0), ("latency_ms", 10.0))
-    }
-    assert all(("profiler" in a.worker) == (a.quantity == "latency_ms") for a in found)
+def test_what_a_dismissed_worker_says_later_is_not_heard():
+    found, _ = dispatcher(Script(_0=[(LEASE_S + 5, 7.0)]), 1)
+    told = answers(found, errors(10))
+    assert sorted(a.number for a in told) == list(range(10))
+    assert {a.result.value for a in told} == {1.0}
 
 
-def test_running_out_of_memory_is_an_answer(dispatcher):
-    dispatcher.submit(Job(5, (13,), "error"))
-    answer = dispatcher.next_answer()
-    assert answer.failed
-    assert answer.result == "out of memory: 13 is too much"
+def test_a_job_that_kills_three_workers_is_given_up_and_the_others_go_on():
+    found, _ = dispatcher(Script(_0=[(0.1, "dies")] * 9))
+    told = {a.number: a for a in answers(found, errors(5))}
+    assert told[0].result == "lost 3 workers, the last by: segmentation fault"
+    assert told[0].attempt == 3
+    assert all(not told[number].failed for number in range(1, 5))
 
 
-def test_a_bug_in_a_measurement_is_an_answer_and_the_worker_goes_on(dispatcher):
-    dispatcher.submit(Job(1, (99,), "error"))
-    assert dispatcher.next_answer().result == "TypeError: no such width"
-    dispatcher.submit(Job(2, (1,), "error"))
-    assert dispatcher.next_answer().result == Estimate.exact(2.0)
+def test_workers_that_never_stay_alive_end_the_wait():
+    found, _ = dispatcher(Script(), starts=lambda worker: (1.0, Gone(worker, "no device gpu7")))
+    with pytest.raises(WorkersLost, match="every evaluator dies, the last by: no device gpu7"):
+        answers(found, errors(1))
 
 
-def test_the_job_of_a_worker_that_dies_is_done_by_another(on_ray, tmp_path):
-    dispatcher = on_ray({"evaluator": Crew(1, load_flaky, str(tmp_path))})
-    dispatcher.submit(Job(0, (1,), "error"))
-    dispatcher.submit(Job(1, (7,), "error"))
-    found = answers(dispatcher, 2)
-    assert found[0].result == Estimate.exact(1.0)
-    assert found[0].attempt == 2
-    assert found[1].attempt == 1
+def test_a_worker_that_does_not_load_in_time_is_replaced():
+    def starts(worker: str):
+        return (math.inf if worker.endswith("-0") else 1.0), Ready(worker)
+
+    found, fleet = dispatcher(Script(), 1, starts=starts)
+    answers(found, errors(1))
+    assert fleet.now() == Dispatcher.START_SECONDS + 2
 
 
-def test_a_worker_that_hangs_loses_its_lease(on_ray, tmp_path):
-    dispatcher = on_ray({"evaluator": Crew(1, load_flaky, str(tmp_path))}, lease_seconds=8.0)
-    dispatcher.submit(Job(0, (2,), "error"))
-    answer = dispatcher.next_answer()
-    assert answer.result == Estimate.exact(2.0)
-    assert answer.attempt == 2
+def test_a_slow_job_is_attempted_elsewhere_and_the_first_answer_counts():
+    script = Script(_0=[(30.0, 1.0), (1.0, 1.0)])
+    found, fleet = warmed(script)
+    begun = fleet.now()
+    (told,) = answers(found, errors(1))
+    assert (told.attempt, fleet.now() - begun) == (2, 2.5)  # slow at 1.5 s, then a second
+    assert script.tried[0] == 2
+    later = answers(found, errors(50, first=1))
+    assert {a.number for a in later} == set(range(1, 51))  # the straggler's answer is no second one
 
 
-def test_a_job_that_kills_every_worker_is_given_up_with_the_reason(on_ray, tmp_path):
-    dispatcher = on_ray({"evaluator": Crew(1, load_flaky, str(tmp_path))})
-    dispatcher.submit(Job(0, (3,), "error"))
-    dispatcher.submit(Job(1, (8,), "error"))
-    found = answers(dispatcher, 2)
-    assert found[0].failed
-    assert found[0].result.startswith("lost 3 workers, the last by: ")
-    assert found[1].result == Estimate.exact(8.0)
+def test_a_slow_job_goes_before_those_that_wait():
+    script = Script(_0=[(30.0, 1.0), (1.0, 1.0)])
+    found, _ = warmed(script)
+    answers(found, errors(8))
+    assert [job.number for _, job in script.asked[20:]].index(0, 1) == 3
 
 
-def test_workers_that_cannot_start_end_the_wait_with_the_reason(on_ray):
-    dispatcher = on_ray({"evaluator": Crew(1, load_broken, "gpu7")})
-    for number in range(4):
-        dispatcher.submit(Job(number, (1,), "error"))
-    with pytest.raises(WorkersLost, match=r"every evaluator dies, the last by: .*gpu7"):
-        answers(dispatcher, 4)
+def test_a_later_answer_that_disagrees_is_an_alarm():
+    alarms: list[Disagreement] = []
+    found, _ = warmed(Script(_0=[(30.0, 5.0), (1.0, 1.0)]), alarm=alarms.append)
+    (first,) = answers(found, errors(1))
+    answers(found, errors(60, first=1))
+    (told,) = alarms
+    assert (told.first, told.second.result.value) == (first, 5.0)
+
+
+def test_nobody_waits_for_a_hedge_that_is_slower():
+    found, fleet = warmed(Script(_0=[(4.0, 1.0), (90.0, 1.0)]))
+    begun = fleet.now()
+    (told,) = answers(found, errors(1))
+    assert (told.attempt, fleet.now() - begun) == (1, 4.0)
+
+
+def test_a_failure_does_not_count_while_another_attempt_is_under_way():
+    found, _ = warmed(Script(_0=[(2.0, "ValueError: no"), (3.0, 1.0)]))
+    (told,) = answers(found, errors(1))
+    assert told.result == Estimate.exact(1.0)
+
+
+@pytest.mark.parametrize("second", [(0.2, "dies"), (9.0, "dies")])
+def test_an_attempt_that_dies_leaves_the_job_to_the_other(second):
+    script = Script(_0=[(5.0, 1.0), second])
+    found, _ = warmed(script)
+    (told,) = answers(found, errors(1))
+    assert told.result == Estimate.exact(1.0)
+    answers(found, errors(20, first=1))
+    assert script.tried[0] == 2
+
+
+def test_a_lone_worker_s_slow_jobs_are_not_hedged():
+    script = Script(_0=[(30.0, 1.0)])
+    found, _ = warmed(script, size=1)
+    answers(found, errors(5))
+    assert script.tried[0] == 1
+
+
+def test_an_answer_to_another_job_is_a_failure():
+    def confused(worker: str, job: Job):
+        return 1.0, answer(worker, Job(job.number + 1, job.genome, job.quantity))
+
+    (told,) = answers(dispatcher(confused, 1)[0], errors(1))
+    assert told.number == 0
+    assert told.result.startswith("an answer to another job: Answer(number=1")
+
+
+def test_workers_that_join_later_are_used():
+    script = Script()
+    found, fleet = dispatcher(script, 1)
+    answers(found, errors(4))
+    fleet.sizes["evaluator"] = 4
+    answers(found, errors(12, first=4))
+    assert fleet.now() == 4 + 12 / 4
+
+
+def test_nothing_to_wait_for_is_a_mistake():
+    with pytest.raises(RuntimeError, match="nothing was submitted"):
+        dispatcher(Script())[0].next_answer()
+
+
+@given(seed=st.integers(0, 2**32), size=st.integers(1, 8))
+@settings(max_examples=60)
+def test_whatever_dies_hangs_or_dawdles_every_job_has_one_answer(seed, size):
+    rng = np.random.default_rng(seed)
+
+    def chaos(worker: str, job: Job):
+        draw, seconds = rng.random(), rng.exponential()
+        if draw < 0.05:
+            return seconds, Gone(worker, "shot")
+        if draw < 0.08:
+            return math.inf, Gone(worker, "hangs")
+        if draw < 0.15:
+            return 20 * seconds, answer(worker, job)
+        return seconds, answer(worker, job)
+
+    found, _ = dispatcher(chaos, size)
+    jobs = errors(60)
+    told = answers(found, jobs)
+    assert sorted(a.number for a in told) == [job.number for job in jobs]
+    assert sum(a.failed for a in told) <= 3
+
+
+@pytest.mark.parametrize("workers", [8, 64])
+def test_stragglers_hardly_idle_the_others(workers):
+    """1 % of the jobs take ten times as long; a window of three jobs a worker must not wait."""
+    rng = np.random.default_rng(0)
+
+    def dawdling(worker: str, job: Job):
+        seconds = max(0.1, rng.normal(1.0, 0.3)) * (10 if rng.random() < 0.01 else 1)
+        return seconds, answer(worker, job)
+
+    fleet = SimulatedFleet({"evaluator": workers}, dawdling)
+    found = Dispatcher(fleet, lease_seconds=LEASE_S)
+    count, window, committed, done = 60 * workers, 3 * workers, 0, set()
+    for job in errors(window):
+        found.submit(job)
+    submitted = window
+    while submitted < count:
+        done.add(found.next_answer().number)
+        while committed in done:
+            committed += 1
+            if submitted < count:
+                found.submit(*errors(1, first=submitted))
+                submitted += 1
+    assert fleet.busy_seconds / (workers * fleet.now()) > 0.93

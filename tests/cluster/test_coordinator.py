@@ -2,7 +2,8 @@ from collections import Counter, deque
 
 import pytest
 
-from secateur.actors.dispatcher import Crew, LocalDispatcher
+from secateur.actors.dispatcher import Dispatcher
+from secateur.actors.fleet import Crew, LocalFleet
 from secateur.actors.job import Answer, Job
 from secateur.cluster.coordinator import FEWER_IMAGES, Coordinator, RunFailed, outcome_of
 from secateur.cluster.journal import Journal
@@ -135,7 +136,8 @@ def test_the_local_twin_of_the_workers_drives_a_run_too(new_journal):
     def load(payload: float):
         return lambda job: Estimate.exact(payload * sum(job.genome))
 
-    twin = LocalDispatcher({"evaluator": Crew(1, load, 0.01), "profiler": Crew(1, load, 2.0)})
+    crews = {"evaluator": Crew(1, load, 0.01), "profiler": Crew(1, load, 2.0)}
+    twin = Dispatcher(LocalFleet(crews), lease_seconds=60.0)
     candidates, answers = drive(new_journal(), twin, budget=8)
     for candidate, _ in candidates:
         total = sum(candidate.genome)
