@@ -1,64 +1,37 @@
-"""Journal: what was asked and answered, in order. A run's state is a function of it.
+"""Journal: what was asked, answered and noted, in order. A run's state is a function of it.
 
-SQLite through SQLAlchemy; a record is durable when the call returns. Nothing in it is a pickle.
+Every entry carries a hash over itself and the one before, so that a journal which was cut or edited
+is found out. SQLite through SQLAlchemy; an entry is durable when the call returns. Nothing in it is
+a pickle.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from ..actors.job import Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Forecast
 
-FORMAT = 2
+FORMAT = 3
 
 _schema = sql.MetaData()
-_facts = sql.Table(
-    "facts",
+_entries = sql.Table(
+    "entries",
     _schema,
-    sql.Column("name", sql.String, primary_key=True),
-    sql.Column("value", sql.Text, nullable=False),
-)
-_candidates = sql.Table(
-    "candidates",
-    _schema,
-    sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("genome", sql.Text, nullable=False),
-    sql.Column("origin", sql.String, nullable=False),
-    sql.Column("forecast", sql.Text),
-    sql.Column("cost", sql.Text, nullable=False),
-)
-_answers = sql.Table(
-    "answers",
-    _schema,
-    sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("quantity", sql.String, primary_key=True),
-    sql.Column("value", sql.Float),
-    sql.Column("low", sql.Float),
-    sql.Column("high", sql.Float),
-    sql.Column("failure", sql.Text),
-    sql.Column("worker", sql.String, nullable=False),
-    sql.Column("seconds", sql.Float, nullable=False),
-    sql.Column("attempt", sql.Integer, nullable=False),
-)
-_finetuned = sql.Table(  # later than the others: a run may not have it yet
-    "finetuned",
-    _schema,
-    sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("parent", sql.Integer, nullable=False),
-    sql.Column("recipe", sql.Text, nullable=False),
-    sql.Column("error", sql.Text, nullable=False),
-    sql.Column("final_error", sql.Text, nullable=False),
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),  # from 0
+    sql.Column("kind", sql.String, nullable=False),  # asked, answered, noted, finetuned
+    sql.Column("body", sql.Text, nullable=False),  # JSON
+    sql.Column("hash", sql.String, nullable=False),  # SHA-256
 )
 _sittings = sql.Table(
     "sittings",
@@ -87,12 +60,44 @@ class Finetuned:
     final_error: Estimate
 
 
+@dataclass(slots=True)
+class _State:
+    """What the entries read so far amount to."""
+
+    count: int = 0
+    hash: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    candidates: list[tuple[Candidate, Cost]] = field(default_factory=list)
+    answers: dict[int, dict[str, Answer]] = field(default_factory=dict)
+    finetuned: list[Finetuned] = field(default_factory=list)
+
+    def take(self, kind: str, body: str) -> None:
+        """Take the next entry."""
+        self.hash = _chained(self.hash, kind, body)
+        self.count += 1
+        values = json.loads(body)
+        match kind:
+            case "asked":
+                self.candidates.append((_candidate(values["candidate"]), Cost(**values["cost"])))
+            case "answered":
+                answer = _answer(values)
+                self.answers.setdefault(answer.number, {})[answer.quantity] = answer
+            case "noted":
+                self.facts[values["name"]] = values["value"]
+            case "finetuned":
+                errors = {name: Estimate(**values[name]) for name in ("error", "final_error")}
+                self.finetuned.append(Finetuned(**{**values, **errors}))
+            case _:
+                raise JournalError(f"the journal has an entry of an unknown kind, {kind!r}")
+
+
 class Journal:
     """One run's memory. `create` makes a new one, `open` an existing one."""
 
     def __init__(self, path: Path, engine: sql.Engine) -> None:
         self.path = path
         self._engine = engine
+        self._state = _State()
         self._sitting: int | None = None
 
     @classmethod
@@ -103,9 +108,9 @@ class Journal:
         journal = cls(beside, _engine(beside))
         with journal._writing() as connection:
             _schema.create_all(connection)
-            for name, value in {"format": FORMAT, **facts}.items():
-                connection.execute(_facts.insert().values(name=name, value=json.dumps(value)))
-        journal._engine.dispose()
+        for name, value in {"format": FORMAT, **facts}.items():
+            journal.note(name, value)
+        journal.close()
         os.replace(beside, path)
         return cls(path, _engine(path))
 
@@ -115,26 +120,24 @@ class Journal:
         if not path.is_file():
             raise ValueError(f"no run in {path.parent}: expected a journal at {path}")
         journal = cls(path, _engine(path))
-        found = journal.fact("format")
+        with journal._reading() as connection:
+            known = sql.inspect(connection).has_table(_entries.name)
+        found = journal.fact("format") if known else "2 or less"
         if found != FORMAT:
             raise JournalError(
-                f"{path} has journal format {found!r}, this version reads {FORMAT}; "
+                f"{path} has journal format {found}, this version reads {FORMAT}; "
                 "resume with the version that wrote it"
             )
         return journal
 
     def fact(self, name: str, default: Any = None) -> Any:
         """Return what is known of the run under this name."""
-        with self._reading() as connection:
-            value = connection.scalar(sql.select(_facts.c.value).where(_facts.c.name == name))
-        return default if value is None else json.loads(value)
+        value = self._current().facts.get(name)
+        return default if value is None else value
 
     def note(self, name: str, value: Any) -> None:
         """Remember a fact; None forgets it."""
-        with self._writing() as connection:
-            connection.execute(_facts.delete().where(_facts.c.name == name))
-            if value is not None:
-                connection.execute(_facts.insert().values(name=name, value=json.dumps(value)))
+        self._append("noted", {"name": name, "value": value})
 
     def sit_down(self) -> None:
         """Begin a sitting: from here on time counts."""
@@ -145,94 +148,30 @@ class Journal:
         self._sitting = key[0] if key else None
 
     def asked(self, candidate: Candidate, cost: Cost) -> None:
-        """Remember a candidate before it is handed to anyone."""
-        forecast = candidate.forecast
-        with self._writing() as connection:
-            connection.execute(
-                _candidates.insert().values(
-                    number=candidate.number,
-                    genome=json.dumps(candidate.genome),
-                    origin=candidate.origin,
-                    forecast=json.dumps(asdict(forecast)) if forecast else None,
-                    cost=json.dumps(asdict(cost)),
-                )
-            )
-            self._seen(connection)
+        """Remember a candidate before anything is done with it."""
+        self._append("asked", {"candidate": asdict(candidate), "cost": asdict(cost)})
 
     def answered(self, answer: Answer) -> None:
-        """Remember an answer before anything is made of it."""
-        result = answer.result
-        measured = result if isinstance(result, Estimate) else None
-        with self._writing() as connection:
-            connection.execute(
-                _answers.insert().values(
-                    number=answer.number,
-                    quantity=answer.quantity,
-                    value=measured.value if measured else None,
-                    low=measured.low if measured else None,
-                    high=measured.high if measured else None,
-                    failure=None if measured else result,
-                    worker=answer.worker,
-                    seconds=answer.seconds,
-                    attempt=answer.attempt,
-                )
-            )
-            self._seen(connection)
+        """Remember an answer before anything is made of it; each quantity is answered once."""
+        if answer.quantity in self._current().answers.get(answer.number, {}):
+            raise ValueError(f"the {answer.quantity} of network {answer.number} is known already")
+        self._append("answered", asdict(answer))
 
     def candidates(self) -> list[tuple[Candidate, Cost]]:
         """Everything asked, in order."""
-        with self._reading() as connection:
-            rows = connection.execute(_candidates.select().order_by(_candidates.c.number)).all()
-        return [
-            (
-                Candidate(row.number, tuple(json.loads(row.genome)), row.origin, _forecast(row)),
-                Cost(**json.loads(row.cost)),
-            )
-            for row in rows
-        ]
+        return list(self._current().candidates)
 
     def answers(self) -> dict[int, dict[str, Answer]]:
         """Everything answered, by candidate number and quantity."""
-        with self._reading() as connection:
-            rows = connection.execute(_answers.select()).all()
-        found: dict[int, dict[str, Answer]] = {}
-        for row in rows:
-            result = row.failure or Estimate(row.value, row.low, row.high)
-            found.setdefault(row.number, {})[row.quantity] = Answer(
-                row.number, row.quantity, result, row.worker, row.seconds, row.attempt
-            )
-        return found
+        return {number: dict(known) for number, known in self._current().answers.items()}
 
     def finetuned(self) -> list[Finetuned]:
         """Every network that was trained further, in order."""
-        with self._reading() as connection:
-            if not sql.inspect(connection).has_table(_finetuned.name):
-                return []
-            rows = connection.execute(_finetuned.select().order_by(_finetuned.c.number)).all()
-        return [
-            Finetuned(
-                row.number,
-                row.parent,
-                json.loads(row.recipe),
-                Estimate(**json.loads(row.error)),
-                Estimate(**json.loads(row.final_error)),
-            )
-            for row in rows
-        ]
+        return list(self._current().finetuned)
 
     def trained_further(self, network: Finetuned) -> None:
         """Remember a network that was trained further, its files being safe already."""
-        with self._writing() as connection:
-            _finetuned.create(connection, checkfirst=True)
-            connection.execute(
-                _finetuned.insert().values(
-                    number=network.number,
-                    parent=network.parent,
-                    recipe=json.dumps(dict(network.recipe)),
-                    error=json.dumps(asdict(network.error)),
-                    final_error=json.dumps(asdict(network.final_error)),
-                )
-            )
+        self._append("finetuned", asdict(network))
 
     def elapsed_seconds(self) -> float:
         """Time that the run has been worked on, over all its sittings."""
@@ -246,20 +185,40 @@ class Journal:
         """Let go of the file."""
         self._engine.dispose()
 
-    def _seen(self, connection: sql.Connection) -> None:
-        if self._sitting is not None:
-            connection.execute(
-                _sittings.update()
-                .where(_sittings.c.id == self._sitting)
-                .values(last_seen=time.time())
-            )
+    def _current(self) -> _State:
+        """Read what was written since the last time, by whomever, and hold it against its hash."""
+        state = self._state
+        with self._reading() as connection:
+            news = _entries.select().where(_entries.c.number >= state.count)
+            rows = connection.execute(news.order_by(_entries.c.number)).all()
+        for row in rows:
+            whole = row.number == state.count
+            if not whole or row.hash != _chained(state.hash, row.kind, row.body):
+                raise JournalError(
+                    f"entry {row.number} of {self.path} does not follow from what precedes it: the "
+                    "journal was cut or edited; put a copy in its place that was not, and resume"
+                )
+            state.take(row.kind, row.body)
+        return state
+
+    def _append(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Write an entry and, in the same transaction, that this sitting is alive."""
+        state = self._current()
+        body = json.dumps(values, allow_nan=False, separators=(",", ":"))
+        hashed = _chained(state.hash, kind, body)
+        row = {"number": state.count, "kind": kind, "body": body, "hash": hashed}
+        seen = _sittings.update().where(_sittings.c.id == self._sitting)
+        with self._writing() as connection:
+            connection.execute(_entries.insert().values(row))
+            connection.execute(seen.values(last_seen=time.time()))
+        state.take(kind, body)
 
     @contextmanager
     def _writing(self) -> Iterator[sql.Connection]:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, IntegrityError) as error:
             raise JournalError(
                 f"cannot write the journal {self.path}: {error.orig}; "
                 "see to the disk and its rights, then resume: what was answered before is safe"
@@ -274,28 +233,24 @@ class Journal:
             raise JournalError(f"cannot read the journal {self.path}: {error.orig}") from error
 
 
-def archive_hash(entries: Sequence[tuple[Candidate, Mapping[str, float] | None]]) -> str:
-    """SHA-256 of the canonical JSON of committed candidates with their objectives, in order.
-
-    A failed candidate's objectives are null.
-    """
-    canonical = [
-        {
-            "number": candidate.number,
-            "genome": list(candidate.genome),
-            "objectives": None if objectives is None else dict(objectives),
-        }
-        for candidate, objectives in entries
-    ]
-    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _chained(before: str, kind: str, body: str) -> str:
+    return hashlib.sha256(f"{before}\n{kind}\n{body}".encode()).hexdigest()
 
 
-def _forecast(row: Any) -> Forecast | None:
-    if row.forecast is None:
-        return None
-    values = json.loads(row.forecast)
-    return Forecast(tuple(values["objectives"]), tuple(values["tau"]))
+def _candidate(values: Mapping[str, Any]) -> Candidate:
+    forecast = values["forecast"]
+    return Candidate(
+        values["number"],
+        tuple(values["genome"]),
+        values["origin"],
+        forecast and Forecast(*(tuple(forecast[name]) for name in ("objectives", "tau"))),
+    )
+
+
+def _answer(values: Mapping[str, Any]) -> Answer:
+    result = values["result"]
+    measured = result if isinstance(result, str) else Estimate(**result)
+    return Answer(**{**values, "result": measured})
 
 
 def _engine(path: Path) -> sql.Engine:

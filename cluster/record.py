@@ -14,9 +14,10 @@ from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.fidelity import rung_agreement
 from ..search.indicators import front, knee, running_hypervolume
+from .archive import archive_hash
 from .config import Config, check_config
 from .coordinator import FEWER_IMAGES, outcome_of
-from .journal import Finetuned, Journal, archive_hash
+from .journal import Finetuned, Journal
 from .lock import is_held
 from .results import Member, Results
 

@@ -104,7 +104,7 @@ def test_a_journal_of_another_version_ends_the_command_in_one_line(capsys, tmp_p
     Journal.create(tmp_path / "journal.db", {"format": 7}).close()
     code, errors = answer(capsys, command, str(tmp_path))
     assert code == 1
-    assert "journal format 7, this version reads 2" in errors
+    assert "journal format 7, this version reads 3" in errors
     assert errors.count("\n") == 1
 
 
