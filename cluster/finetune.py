@@ -21,7 +21,6 @@ from .coordinator import RunFailed
 from .export import export_network, pick
 from .journal import Finetuned
 from .local_ray import local_ray
-from .lock import held
 from .progress import Watcher
 from .record import FINETUNED, Record
 from .report import write_report
@@ -68,7 +67,7 @@ def finetune_members(
             f"is complete; go on with: secateur resume {record.path}"
         )
     parents = _chosen(record, choices)
-    with held(record.path), ray_for(config.finetune):
+    with record.journal.held(), ray_for(config.finetune):
         watcher.say("loading data and network")
         workpiece = open_workpiece(config, record.path, watcher.say)
         images, settings = len(workpiece.dataset.train), config.finetune

@@ -5,9 +5,11 @@ is found out. SQLite through SQLAlchemy; an entry is durable when the call retur
 a pickle.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +23,8 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from ..actors.job import Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Forecast
+from . import tenure
+from .tenure import Superseded, Tenure
 
 FORMAT = 3
 
@@ -40,6 +44,9 @@ _sittings = sql.Table(
     sql.Column("started", sql.Float, nullable=False),
     sql.Column("last_seen", sql.Float, nullable=False),
 )
+
+
+_tenure = Tenure(_schema)
 
 
 class JournalError(RuntimeError):
@@ -99,6 +106,7 @@ class Journal:
         self._engine = engine
         self._state = _State()
         self._sitting: int | None = None
+        self._term: int | None = None  # while this process holds the run
 
     @classmethod
     def create(cls, path: Path, facts: Mapping[str, Any]) -> "Journal":
@@ -108,6 +116,7 @@ class Journal:
         journal = cls(beside, _engine(beside))
         with journal._writing() as connection:
             _schema.create_all(connection)
+            _tenure.establish(connection)
         for name, value in {"format": FORMAT, **facts}.items():
             journal.note(name, value)
         journal.close()
@@ -139,13 +148,40 @@ class Journal:
         """Remember a fact; None forgets it."""
         self._append("noted", {"name": name, "value": value})
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the only process that works on the run.
+
+        RunBusy where another process does; Superseded, when this one writes, where another one has
+        taken over because this one stood still for too long.
+        """
+        with self._writing() as connection:
+            self._term = _tenure.take(connection, str(self.path.parent))
+        ended = threading.Event()
+        prolonging = threading.Thread(target=self._prolong, args=(ended,), daemon=True)
+        prolonging.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            prolonging.join()
+            with contextlib.suppress(JournalError), self._writing() as connection:
+                _tenure.give_up(connection, self._term)
+            self._term = self._sitting = None
+
     def sit_down(self) -> None:
-        """Begin a sitting: from here on time counts."""
+        """Begin a sitting: from here on, while the run is held, its time counts."""
         now = time.time()
         with self._writing() as connection:
             result = connection.execute(_sittings.insert().values(started=now, last_seen=now))
             key = result.inserted_primary_key
         self._sitting = key[0] if key else None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a live process works on the run."""
+        with self._reading() as connection:
+            return _tenure.is_held(connection)
 
     def asked(self, candidate: Candidate, cost: Cost) -> None:
         """Remember a candidate before anything is done with it."""
@@ -202,16 +238,33 @@ class Journal:
         return state
 
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Write an entry and, in the same transaction, that this sitting is alive."""
+        """Write an entry, in one transaction with the proof that this process may."""
         state = self._current()
         body = json.dumps(values, allow_nan=False, separators=(",", ":"))
         hashed = _chained(state.hash, kind, body)
         row = {"number": state.count, "kind": kind, "body": body, "hash": hashed}
-        seen = _sittings.update().where(_sittings.c.id == self._sitting)
         with self._writing() as connection:
+            self._prove(connection)
             connection.execute(_entries.insert().values(row))
-            connection.execute(seen.values(last_seen=time.time()))
         state.take(kind, body)
+
+    def _prove(self, connection: sql.Connection) -> None:
+        """Make sure that this process may write; its sitting goes on."""
+        _tenure.prove(connection, self._term, str(self.path.parent))
+        if self._sitting is not None:
+            sitting = _sittings.update().where(_sittings.c.id == self._sitting)
+            connection.execute(sitting.values(last_seen=time.time()))
+
+    def _prolong(self, ended: threading.Event) -> None:
+        """Say every few seconds that the holder lives, until it ends or is replaced."""
+        while not ended.wait(tenure.HOLD_SECONDS / 6):
+            try:
+                with self._writing() as connection:
+                    self._prove(connection)
+            except JournalError:
+                continue  # the next entry will tell
+            except Superseded:
+                return
 
     @contextmanager
     def _writing(self) -> Iterator[sql.Connection]:

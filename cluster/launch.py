@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,10 @@ from .coordinator import Coordinator, RunFailed
 from .crew import workers
 from .export import export_member, pick
 from .journal import Journal, JournalError
-from .lock import held
 from .progress import Watcher
 from .record import JOURNAL, Record
 from .report import write_report
+from .tenure import Superseded
 from .warm_start import earlier, require_comparable
 from .whole_file import write_whole
 from .workpiece import (
@@ -45,35 +46,33 @@ def start(config: Config, directory: Path, watcher: Watcher) -> None:
     network, trained = load_network(config, None)
     plan = plan_network(config, network, dataset)
     _make(directory)
-    with held(directory):
-        write_whole(directory / CONFIG, config.as_yaml().encode())
-        Journal.create(
-            directory / JOURNAL,
-            {
-                "config": config.model_dump(mode="json"),
-                "groups": [group.name for group in plan.groups],
-            },
-        ).close()
-        run = Record(directory)
-        with _failures_noted(run):
-            run.journal.sit_down()
-            workpiece = finish_workpiece(
-                config, directory, dataset, network, plan, trained=trained, say=watcher.say
-            )
-            _work(run, workpiece, watcher)
+    write_whole(directory / CONFIG, config.as_yaml().encode())
+    Journal.create(
+        directory / JOURNAL,
+        {
+            "config": config.model_dump(mode="json"),
+            "groups": [group.name for group in plan.groups],
+        },
+    ).close()
+    run = Record(directory)
+    with run.journal.held(), _failures_noted(run):
+        run.journal.sit_down()
+        workpiece = finish_workpiece(
+            config, directory, dataset, network, plan, trained=trained, say=watcher.say
+        )
+        _work(run, workpiece, watcher)
 
 
 def go_on(run: Record, watcher: Watcher) -> None:
     """Work on an existing run until it is complete."""
-    with held(run.path):
-        if run.journal.fact("completed"):
-            return
-        with _failures_noted(run):
-            run.journal.note("failed", None)
-            run.journal.sit_down()
-            watcher.say("loading data and network")
-            workpiece = open_workpiece(run.config, run.path, watcher.say)
-            _work(run, workpiece, watcher)
+    if run.journal.fact("completed"):
+        return
+    with run.journal.held(), _failures_noted(run):
+        run.journal.note("failed", None)
+        run.journal.sit_down()
+        watcher.say("loading data and network")
+        workpiece = open_workpiece(run.config, run.path, watcher.say)
+        _work(run, workpiece, watcher)
 
 
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
@@ -189,7 +188,7 @@ def _failures_noted(run: Record) -> Iterator[None]:
 
 def _noted(run: Record, reason: str) -> str:
     """Note why the run failed, if the journal still can, and say how to go on."""
-    with contextlib.suppress(JournalError):
+    with contextlib.suppress(JournalError, Superseded):
         run.journal.note("failed", reason)
     return f"{reason}; what was measured is safe, go on with: secateur resume {run.path}"
 
@@ -197,7 +196,7 @@ def _noted(run: Record, reason: str) -> str:
 def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "lock").touch()
+        tempfile.TemporaryFile(dir=directory).close()
     except OSError as error:
         raise ValueError(
             f"cannot make the run folder {directory}: {error.strerror}; choose another by --run"

@@ -18,7 +18,6 @@ from .archive import archive_hash
 from .config import Config, check_config
 from .coordinator import FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal
-from .lock import is_held
 from .results import Member, Results
 
 JOURNAL, FINETUNED = "journal.db", "finetuned"
@@ -44,7 +43,7 @@ class Record:
     @property
     def state(self) -> str:
         """One of running, stopped, complete, failed."""
-        if is_held(self.path):
+        if self.journal.is_held:
             return "running"
         if self.journal.fact("completed"):
             return "complete"

@@ -133,7 +133,7 @@ def test_creation_is_whole_or_not_at_all(tmp_path, monkeypatch):
 
 def test_a_journal_that_cannot_be_written_says_what_is_safe(journal):
     with sqlite3.connect(journal.path) as other:
-        other.execute("drop table sittings")
+        other.execute("drop table tenure")
     other.close()
     with pytest.raises(JournalError, match=r"cannot write the journal .*then resume"):
         journal.answered(ERROR)

@@ -21,7 +21,6 @@ import torch
 import secateur
 from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
-from secateur.cluster.lock import held
 from secateur.methods.datasets import load_dataset
 from secateur.search.indicators import front
 
@@ -246,7 +245,7 @@ def test_a_run_being_worked_on_is_refused_to_a_second_process(unbroken, capsys):
     journal = Journal.open(unbroken / "journal.db")
     journal.note("completed", None)
     try:
-        with held(unbroken):
+        with journal.held():
             assert secateur.open_run(unbroken).state == "running"
             assert main(["resume", str(unbroken)]) == 1
     finally:
