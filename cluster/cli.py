@@ -43,6 +43,11 @@ def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    told = "Database that holds the journal, or a copy of it."
+    return click.option("--on", metavar="URL", help=told)(function)
+
+
 @cli.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
@@ -51,6 +56,7 @@ def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--seed", type=int, help="Seed of every random choice.")
 @click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key.")
+@click.option("--journal", metavar="URL", help="Database for the journal, not the run's folder.")
 def search(
     config: Path | None,
     run: Path | None,
@@ -59,6 +65,7 @@ def search(
     seed: int | None,
     data_root: str | None,
     sets: tuple[str, ...],
+    journal: str | None,
 ) -> None:
     """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
     from .config import parse_override, read_config
@@ -76,19 +83,20 @@ def search(
     checked = read_config(config, overrides)
     console = Console(stderr=True)
     with watching(console, checked.quantities) as watcher:
-        finished = launch(checked, run, watcher=watcher)
+        finished = launch(checked, run, journal=journal, watcher=watcher)
     _print_front(finished)
     _print_files(finished)
 
 
 @cli.command()
 @_run_argument
-def resume(run: Path) -> None:
+@_on_option
+def resume(run: Path, on: str | None) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
     from .progress import watching
     from .run import open_run
 
-    opened = open_run(run)
+    opened = open_run(run, on=on)
     if opened.state == "complete":
         click.echo(f"{run} is complete: nothing to resume")
         return
@@ -100,18 +108,35 @@ def resume(run: Path) -> None:
 
 @cli.command()
 @_run_argument
+@_on_option
 @_json_option
-def status(run: Path, as_json: bool) -> None:
+def status(run: Path, on: str | None, as_json: bool) -> None:
     """Tell how far RUN is."""
-    from .record import Record
+    from .run import open_run
 
-    values = Record(run).status()
+    values = open_run(run, on=on).status()
     if as_json:
         click.echo(json.dumps(values))
         return
     for name, value in values.items():
         shown = f"{value:.4f}" if isinstance(value, float) else value
         click.echo(f"{name:<13} {shown}")
+
+
+@cli.command()
+@click.argument("url")
+@_json_option
+def runs(url: str, as_json: bool) -> None:
+    """List the runs whose journals are in the database at URL."""
+    from .journal import Journal
+    from .record import Record
+
+    rows = [Record(journal.folder, journal).summary() for journal in Journal.all_in(url)]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['state']:<9} {row['evaluations']:>6}/{row['budget']:<6} {row['folder']}")
 
 
 @cli.command()

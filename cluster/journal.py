@@ -1,8 +1,7 @@
 """Journal: what was asked, answered and noted, in order. A run's state is a function of it.
 
 Every entry carries a hash over itself and the one before, so that a journal which was cut or edited
-is found out. SQLite through SQLAlchemy; an entry is durable when the call returns. Nothing in it is
-a pickle.
+is found out. An entry is durable when the call returns. Nothing in it is a pickle.
 """
 
 import contextlib
@@ -10,7 +9,7 @@ import hashlib
 import json
 import os
 import threading
-import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,39 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from ..actors.job import Answer
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Forecast
 from . import tenure
+from .database import Database, JournalError
+from .schema import entries, runs, sittings
 from .tenure import Superseded, Tenure
+from .whole_file import write_whole
 
 FORMAT = 3
-
-_schema = sql.MetaData()
-_entries = sql.Table(
-    "entries",
-    _schema,
-    sql.Column("number", sql.Integer, primary_key=True, autoincrement=False),  # from 0
-    sql.Column("kind", sql.String, nullable=False),  # asked, answered, noted, finetuned
-    sql.Column("body", sql.Text, nullable=False),  # JSON
-    sql.Column("hash", sql.String, nullable=False),  # SHA-256
-)
-_sittings = sql.Table(
-    "sittings",
-    _schema,
-    sql.Column("id", sql.Integer, primary_key=True),
-    sql.Column("started", sql.Float, nullable=False),
-    sql.Column("last_seen", sql.Float, nullable=False),
-)
-
-
-_tenure = Tenure(_schema)
-
-
-class JournalError(RuntimeError):
-    """The journal cannot be read or written; the message says why and what to do."""
+FILE, LINK = "journal.db", "journal.json"
+"""In a run's folder: the journal itself, or where on a server it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,43 +81,87 @@ class _State:
 class Journal:
     """One run's memory. `create` makes a new one, `open` an existing one."""
 
-    def __init__(self, path: Path, engine: sql.Engine) -> None:
-        self.path = path
-        self._engine = engine
+    def __init__(self, folder: Path, database: Database, run: str) -> None:
+        self._folder = folder
+        self._database = database
+        self._run = run
         self._state = _State()
+        self._tenure = Tenure(database, run, str(folder))
         self._sitting: int | None = None
-        self._term: int | None = None  # while this process holds the run
 
     @classmethod
-    def create(cls, path: Path, facts: Mapping[str, Any]) -> "Journal":
-        """Make a journal whole or not at all: it is built beside and moved into place."""
-        beside = path.with_name(path.name + ".partial")
-        beside.unlink(missing_ok=True)
-        journal = cls(beside, _engine(beside))
-        with journal._writing() as connection:
-            _schema.create_all(connection)
-            _tenure.establish(connection)
+    def create(cls, folder: Path, facts: Mapping[str, Any], *, url: str | None = None) -> "Journal":
+        """Make a run's journal whole or not at all, in its folder or in the database at `url`.
+
+        A file is built beside and moved into place; where a database is, stands in a file.
+        """
+        run = uuid.uuid4().hex
+        if url is None:
+            beside = folder / f"{FILE}.partial"
+            beside.unlink(missing_ok=True)
+            cls._begun(folder, Database.in_file(beside), run, facts).close()
+            os.replace(beside, folder / FILE)
+            return cls(folder, Database.in_file(folder / FILE), run)
+        journal = cls._begun(folder, Database(url), run, facts)
+        link = {"url": journal._database.address, "run": run}
+        write_whole(folder / LINK, json.dumps(link).encode())
+        return journal
+
+    @classmethod
+    def _begun(
+        cls, folder: Path, database: Database, run: str, facts: Mapping[str, Any]
+    ) -> "Journal":
+        database.migrate()
+        begun = {"id": run, "folder": str(folder.absolute()), "term": 0, "until": 0.0}
+        database.write(
+            lambda connection: connection.execute(
+                runs.insert().values(**begun, created=database.now(connection))
+            )
+        )
+        journal = cls(folder, database, run)
         for name, value in {"format": FORMAT, **facts}.items():
             journal.note(name, value)
-        journal.close()
-        os.replace(beside, path)
-        return cls(path, _engine(path))
+        return journal
 
     @classmethod
-    def open(cls, path: Path) -> "Journal":
-        """Open a journal that this version can read."""
-        if not path.is_file():
-            raise ValueError(f"no run in {path.parent}: expected a journal at {path}")
-        journal = cls(path, _engine(path))
-        with journal._reading() as connection:
-            known = sql.inspect(connection).has_table(_entries.name)
-        found = journal.fact("format") if known else "2 or less"
-        if found != FORMAT:
-            raise JournalError(
-                f"{path} has journal format {found}, this version reads {FORMAT}; "
-                "resume with the version that wrote it"
-            )
+    def open(cls, folder: Path, *, on: str | None = None) -> "Journal":
+        """Open the journal of the run in a folder, or a copy of it in the database at `on`."""
+        link = json.loads((folder / LINK).read_text()) if (folder / LINK).is_file() else {}
+        url = on or link.get("url")
+        if url is None and not (folder / FILE).is_file():
+            raise ValueError(f"no run in {folder}: expected a journal at {folder / FILE}")
+        database = Database(url) if url else Database.in_file(folder / FILE)
+        try:
+            database.require_current()
+            journal = cls(folder, database, link.get("run") or _only_run(database))
+            if (found := journal.fact("format")) != FORMAT:
+                raise JournalError(
+                    f"{folder} has journal format {found}, this version reads {FORMAT}; "
+                    "resume with the version that wrote it"
+                )
+        except (JournalError, ValueError):
+            database.close()
+            raise
         return journal
+
+    @classmethod
+    def all_in(cls, url: str) -> list["Journal"]:
+        """Open all journals in a database, in the order in which they were begun."""
+        database = Database(url)
+        database.require_current()
+        begun = sql.select(runs.c.folder, runs.c.id).order_by(runs.c.created)
+        rows = database.read(lambda connection: connection.execute(begun).all())
+        return [cls(Path(folder), database, run) for folder, run in rows]
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files are."""
+        return self._folder
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether a folder holds a run."""
+        return (folder / FILE).exists() or (folder / LINK).exists()
 
     def fact(self, name: str, default: Any = None) -> Any:
         """Return what is known of the run under this name."""
@@ -155,8 +179,7 @@ class Journal:
         RunBusy where another process does; Superseded, when this one writes, where another one has
         taken over because this one stood still for too long.
         """
-        with self._writing() as connection:
-            self._term = _tenure.take(connection, str(self.path.parent))
+        self._database.write(self._tenure.take)
         ended = threading.Event()
         prolonging = threading.Thread(target=self._prolong, args=(ended,), daemon=True)
         prolonging.start()
@@ -165,23 +188,25 @@ class Journal:
         finally:
             ended.set()
             prolonging.join()
-            with contextlib.suppress(JournalError), self._writing() as connection:
-                _tenure.give_up(connection, self._term)
-            self._term = self._sitting = None
+            with contextlib.suppress(JournalError):
+                self._database.write(self._tenure.give_up, patience_s=0.0)
+            self._sitting = None
 
     def sit_down(self) -> None:
         """Begin a sitting: from here on, while the run is held, its time counts."""
-        now = time.time()
-        with self._writing() as connection:
-            result = connection.execute(_sittings.insert().values(started=now, last_seen=now))
-            key = result.inserted_primary_key
-        self._sitting = key[0] if key else None
+
+        def begin(connection: sql.Connection) -> int:
+            now = self._database.now(connection)
+            sitting = sittings.insert().values(run=self._run, started=now, last_seen=now)
+            (key,) = connection.execute(sitting).inserted_primary_key or (0,)
+            return int(key)
+
+        self._sitting = self._database.write(begin)
 
     @property
     def is_held(self) -> bool:
         """Whether a live process works on the run."""
-        with self._reading() as connection:
-            return _tenure.is_held(connection)
+        return self._database.read(self._tenure.is_held)
 
     def asked(self, candidate: Candidate, cost: Cost) -> None:
         """Remember a candidate before anything is done with it."""
@@ -211,28 +236,26 @@ class Journal:
 
     def elapsed_seconds(self) -> float:
         """Time that the run has been worked on, over all its sittings."""
-        with self._reading() as connection:
-            total = connection.scalar(
-                sql.select(sql.func.sum(_sittings.c.last_seen - _sittings.c.started))
-            )
-        return float(total or 0.0)
+        spent = sql.func.sum(sittings.c.last_seen - sittings.c.started)
+        mine = sql.select(spent).where(sittings.c.run == self._run)
+        return float(self._database.read(lambda connection: connection.scalar(mine)) or 0.0)
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
+        """Let go of the database."""
+        self._database.close()
 
     def _current(self) -> _State:
         """Read what was written since the last time, by whomever, and hold it against its hash."""
         state = self._state
-        with self._reading() as connection:
-            news = _entries.select().where(_entries.c.number >= state.count)
-            rows = connection.execute(news.order_by(_entries.c.number)).all()
+        news = entries.select().where(entries.c.run == self._run, entries.c.number >= state.count)
+        ordered = news.order_by(entries.c.number)
+        rows = self._database.read(lambda connection: connection.execute(ordered).all())
         for row in rows:
             whole = row.number == state.count
             if not whole or row.hash != _chained(state.hash, row.kind, row.body):
                 raise JournalError(
-                    f"entry {row.number} of {self.path} does not follow from what precedes it: the "
-                    "journal was cut or edited; put a copy in its place that was not, and resume"
+                    f"entry {row.number} of {self._database.address} does not follow from the one "
+                    "before: the journal was cut or edited; use a copy that was not, by --on"
                 )
             state.take(row.kind, row.body)
         return state
@@ -242,48 +265,44 @@ class Journal:
         state = self._current()
         body = json.dumps(values, allow_nan=False, separators=(",", ":"))
         hashed = _chained(state.hash, kind, body)
-        row = {"number": state.count, "kind": kind, "body": body, "hash": hashed}
-        with self._writing() as connection:
+        row = {"run": self._run, "number": state.count, "kind": kind, "body": body, "hash": hashed}
+
+        def write(connection: sql.Connection) -> None:
             self._prove(connection)
-            connection.execute(_entries.insert().values(row))
+            connection.execute(entries.insert().values(row))
+
+        try:
+            self._database.write(write)
+        except IntegrityError:
+            self._require_written(state.count, hashed)
         state.take(kind, body)
+
+    def _require_written(self, number: int, hashed: str) -> None:
+        """An entry may be there already: written just before its server was lost."""
+        entry = sql.select(entries.c.hash).where(
+            entries.c.run == self._run, entries.c.number == number
+        )
+        if self._database.read(lambda connection: connection.scalar(entry)) != hashed:
+            raise Superseded(
+                f"another process has written to {self._folder}: this one has stopped writing"
+            )
 
     def _prove(self, connection: sql.Connection) -> None:
         """Make sure that this process may write; its sitting goes on."""
-        _tenure.prove(connection, self._term, str(self.path.parent))
+        self._tenure.prove(connection)
         if self._sitting is not None:
-            sitting = _sittings.update().where(_sittings.c.id == self._sitting)
-            connection.execute(sitting.values(last_seen=time.time()))
+            sitting = sittings.update().where(sittings.c.id == self._sitting)
+            connection.execute(sitting.values(last_seen=self._database.now(connection)))
 
     def _prolong(self, ended: threading.Event) -> None:
         """Say every few seconds that the holder lives, until it ends or is replaced."""
         while not ended.wait(tenure.HOLD_SECONDS / 6):
             try:
-                with self._writing() as connection:
-                    self._prove(connection)
+                self._database.write(self._prove, patience_s=0.0)
             except JournalError:
                 continue  # the next entry will tell
             except Superseded:
                 return
-
-    @contextmanager
-    def _writing(self) -> Iterator[sql.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except (OperationalError, IntegrityError) as error:
-            raise JournalError(
-                f"cannot write the journal {self.path}: {error.orig}; "
-                "see to the disk and its rights, then resume: what was answered before is safe"
-            ) from error
-
-    @contextmanager
-    def _reading(self) -> Iterator[sql.Connection]:
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except DatabaseError as error:
-            raise JournalError(f"cannot read the journal {self.path}: {error.orig}") from error
 
 
 def _chained(before: str, kind: str, body: str) -> str:
@@ -306,12 +325,8 @@ def _answer(values: Mapping[str, Any]) -> Answer:
     return Answer(**{**values, "result": measured})
 
 
-def _engine(path: Path) -> sql.Engine:
-    engine = sql.create_engine(f"sqlite:///{path}")
-
-    @sql.event.listens_for(engine, "connect")
-    def _durable(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=10000")
-
-    return engine
+def _only_run(database: Database) -> str:
+    known = database.read(lambda connection: connection.scalars(sql.select(runs.c.id)).all())
+    if len(known) != 1:
+        raise ValueError(f"{database.address} holds {len(known)} runs: give a database of one run")
+    return str(known[0])

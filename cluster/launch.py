@@ -16,10 +16,11 @@ from .algorithms import algorithm
 from .config import Config
 from .coordinator import Coordinator, RunFailed
 from .crew import workers
+from .database import JournalError
 from .export import export_member, pick
-from .journal import Journal, JournalError
+from .journal import Journal
 from .progress import Watcher
-from .record import JOURNAL, Record
+from .record import Record
 from .report import write_report
 from .tenure import Superseded
 from .warm_start import earlier, require_comparable
@@ -37,8 +38,11 @@ CONFIG, EXPORTS = "config.yaml", "exports"
 LEAST_RUNG_TAU = 0.6
 
 
-def start(config: Config, directory: Path, watcher: Watcher) -> None:
-    """Check everything, make the run's folder, and work until the run is complete."""
+def start(config: Config, directory: Path, watcher: Watcher, url: str | None) -> None:
+    """Check everything, make the run's folder, and work until the run is complete.
+
+    The journal is in the folder, or in the database at `url`.
+    """
     config = _with_absolute_paths(config)
     require_comparable(config)
     watcher.say("loading data and network")
@@ -47,14 +51,11 @@ def start(config: Config, directory: Path, watcher: Watcher) -> None:
     plan = plan_network(config, network, dataset)
     _make(directory)
     write_whole(directory / CONFIG, config.as_yaml().encode())
-    Journal.create(
-        directory / JOURNAL,
-        {
-            "config": config.model_dump(mode="json"),
-            "groups": [group.name for group in plan.groups],
-        },
-    ).close()
-    run = Record(directory)
+    facts = {
+        "config": config.model_dump(mode="json"),
+        "groups": [group.name for group in plan.groups],
+    }
+    run = Record(directory, Journal.create(directory, facts, url=url))
     with run.journal.held(), _failures_noted(run):
         run.journal.sit_down()
         workpiece = finish_workpiece(

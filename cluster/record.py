@@ -20,7 +20,9 @@ from .coordinator import FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal
 from .results import Member, Results
 
-JOURNAL, FINETUNED = "journal.db", "finetuned"
+FINETUNED = "finetuned"
+"""The folder of fine-tuned networks in a run's."""
+
 DISAGREEMENTS = "disagreements"
 """The fact that holds pairs of answers that contradict each other."""
 
@@ -31,9 +33,9 @@ Answers = dict[int, dict[str, Answer]]
 class Record:
     """A run on disk. Everything it tells is read from the journal, at that moment."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, journal: Journal | None = None) -> None:
         self.path = path
-        self.journal = Journal.open(path / JOURNAL)
+        self.journal = journal or Journal.open(path)
 
     @cached_property
     def config(self) -> Config:
@@ -74,6 +76,15 @@ class Record:
             "failures": sum(values is None for _, values in entries),
             "disagreements": len(self.journal.fact(DISAGREEMENTS, [])),
             **self.rungs(answers),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a list of runs tells of each."""
+        return {
+            "folder": str(self.path),
+            "state": self.state,
+            "evaluations": len(self._committed(self.journal.answers())),
+            "budget": self.config.search.evaluations,
         }
 
     def rungs(self, answers: Answers) -> dict[str, Any]:

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from .config import Config, check_config
+from .journal import Journal
 from .progress import Silent, Watcher
-from .record import JOURNAL, Record
+from .record import Record
 from .results import Results
 
 
 class Run:
     """A search in its folder, running, stopped or complete."""
 
-    def __init__(self, path: Path) -> None:
-        self._record = Record(path)
+    def __init__(self, path: Path, *, on: str | None = None) -> None:
+        self._record = Record(path, Journal.open(path, on=on))
 
     @property
     def path(self) -> Path:
@@ -84,6 +85,7 @@ def launch(
     config: Config | Mapping[str, Any],
     run: str | Path | None = None,
     *,
+    journal: str | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Run a search from the beginning and return it, complete.
@@ -91,6 +93,9 @@ def launch(
     Args:
         config: a checked configuration, or plain values as in a YAML file.
         run: the folder to make; by default `runs/NAME-DATE-TIME`. It must not hold a run.
+        journal: the URL of a database to keep the journal in, rather than in the folder; see
+            `cluster/database.py`. Its password is kept nowhere: later calls find it as the
+            database's own client does (PGPASSWORD, `~/.pgpass`), or get the URL again.
         watcher: is told of the progress.
 
     Raises:
@@ -100,17 +105,20 @@ def launch(
     if not isinstance(config, Config):
         config = check_config(dict(config), source="the configuration")
     directory = Path(run or Path("runs") / f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if (directory / JOURNAL).exists():
+    if Journal.exists(directory):
         raise ValueError(
             f"{directory} holds a run already: choose another --run, "
             f"or go on with it by: secateur resume {directory}"
         )
     from .launch import start
 
-    start(config, directory, watcher or Silent())
-    return Run(directory)
+    start(config, directory, watcher or Silent(), journal)
+    return Run(directory, on=journal)
 
 
-def open_run(path: str | Path) -> Run:
-    """Open an existing run to look at it or to go on with it."""
-    return Run(Path(path))
+def open_run(path: str | Path, *, on: str | None = None) -> Run:
+    """Open an existing run to look at it or to go on with it.
+
+    `on` is the URL of a database that holds its journal, or a copy of it, for this once.
+    """
+    return Run(Path(path), on=on)

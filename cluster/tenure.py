@@ -4,11 +4,13 @@ import json
 import math
 import os
 import socket
-import time
 import uuid
 from typing import Any
 
 import sqlalchemy as sql
+
+from .database import Database
+from .schema import runs
 
 HOLD_SECONDS = 30.0
 """How long a holder that is not heard of keeps others from a run."""
@@ -26,79 +28,84 @@ class Superseded(RuntimeError):
 
 
 class Tenure:
-    """A process's claim to a run, as a row in the run's database.
+    """This process's claim to a run.
 
     Every holder has a term of its own, a number that grows (a fencing number). A holder that dies
     is replaced at once on the same machine, after half a minute on another one.
     """
 
-    def __init__(self, schema: sql.MetaData) -> None:
-        self._row = sql.Table(
-            "tenure",
-            schema,
-            sql.Column("term", sql.Integer, nullable=False),
-            sql.Column("holder", sql.Text),  # JSON: host, pid, process; null between holders
-            sql.Column("until", sql.Float, nullable=False),  # its end, if it is not prolonged
-        )
-
-    def establish(self, connection: sql.Connection) -> None:
-        """Write the row that all holders change."""
-        connection.execute(self._row.insert().values(term=0, until=0.0))
+    def __init__(self, database: Database, run: str, place: str) -> None:
+        """Take the run's id, and its place to name it by."""
+        self._database = database
+        self._row = runs.c.id == run
+        self._place = place
+        self._term: int | None = None
 
     def is_held(self, connection: sql.Connection) -> bool:
-        """Whether a live process holds the run."""
-        return _is_alive(connection.execute(self._row.select()).one())
+        """Whether a live process holds the run, this one or another."""
+        return self._is_alive(connection, self._read(connection))
 
-    def take(self, connection: sql.Connection, run: str) -> int:
-        """Hold the run and return the term, or raise RunBusy with what to do."""
-        current = connection.execute(self._row.select()).one()
-        if _is_alive(current):
-            holder, rest = json.loads(current.holder), math.ceil(current.until - time.time())
+    def take(self, connection: sql.Connection) -> None:
+        """Hold the run, or raise RunBusy with what to do."""
+        current = self._read(connection)
+        if self._is_alive(connection, current):
+            holder = json.loads(current.holder)
+            rest = math.ceil(current.until - self._database.now(connection))
             raise RunBusy(
-                f"{run} is being worked on by another process, {holder['pid']} on "
+                f"{self._place} is being worked on by another process, {holder['pid']} on "
                 f"{holder['host']}: wait for it or stop it; if that machine is lost, try again in "
                 f"{rest} s"
             )
         me = {"host": socket.gethostname(), "pid": os.getpid(), "process": _PROCESS}
-        taken = self._row.update().where(self._row.c.term == current.term)
-        taken = taken.values(term=current.term + 1, holder=json.dumps(me), until=_end())
-        if connection.execute(taken).rowcount != 1:
-            raise RunBusy(f"{run} was taken by another process just now: wait for it or stop it")
-        return int(current.term) + 1
+        values = {
+            "term": current.term + 1,
+            "holder": json.dumps(me),
+            "until": self._end(connection),
+        }
+        if not self._change(connection, runs.c.term == current.term, values):
+            raise RunBusy(f"{self._place} was taken by another process just now: wait or stop it")
+        self._term = current.term + 1
 
-    def prove(self, connection: sql.Connection, term: int | None, run: str) -> None:
+    def prove(self, connection: sql.Connection) -> None:
         """Prolong the term that this process holds; raise Superseded where it is over.
 
-        Where this process holds none, nobody may. It is the first statement of a transaction, so
-        that nobody can take the run over before its end.
+        Where this process holds none, nobody may. It is the first change in a transaction, so that
+        nobody can take the run over before its end.
         """
-        mine = self._row.c.holder.is_(None) if term is None else self._row.c.term == term
-        if connection.execute(self._row.update().where(mine).values(until=_end())).rowcount != 1:
-            raise Superseded(f"another process works on {run} by now: this one has stopped writing")
+        mine = runs.c.holder.is_(None) if self._term is None else runs.c.term == self._term
+        if not self._change(connection, mine, {"until": self._end(connection)}):
+            raise Superseded(
+                f"another process works on {self._place} by now: this one has stopped writing"
+            )
 
-    def give_up(self, connection: sql.Connection, term: int) -> None:
-        """End a term, if it is not over yet."""
-        mine = self._row.update().where(self._row.c.term == term)
-        connection.execute(mine.values(holder=None))
+    def give_up(self, connection: sql.Connection) -> None:
+        """End the term, if it is not over yet."""
+        self._change(connection, runs.c.term == self._term, {"holder": None})
+        self._term = None
 
+    def _read(self, connection: sql.Connection) -> Any:
+        return connection.execute(runs.select().where(self._row)).one()
 
-def _end() -> float:
-    return time.time() + HOLD_SECONDS
+    def _change(self, connection: sql.Connection, condition: Any, values: dict[str, Any]) -> bool:
+        change = runs.update().where(self._row, condition).values(values)
+        return connection.execute(change).rowcount == 1
 
+    def _end(self, connection: sql.Connection) -> float:
+        return self._database.now(connection) + HOLD_SECONDS
 
-def _is_alive(row: Any) -> bool:
-    """Whether the holder lives: heard of lately and, on this machine, still a process."""
-    if row.holder is None or row.until < time.time():
-        return False
-    holder = json.loads(row.holder)
-    if holder["host"] != socket.gethostname():
+    def _is_alive(self, connection: sql.Connection, row: Any) -> bool:
+        """Whether the holder is heard of lately and, on this machine, still a process."""
+        if row.holder is None or row.until < self._database.now(connection):
+            return False
+        holder = json.loads(row.holder)
+        if holder["host"] != socket.gethostname():
+            return True
+        if holder["pid"] == os.getpid():
+            return bool(holder["process"] == _PROCESS)
+        try:
+            os.kill(holder["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
         return True
-    if holder["pid"] == os.getpid():
-        return bool(holder["process"] == _PROCESS)
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -101,7 +101,7 @@ def test_a_folder_without_a_run_is_refused(capsys, tmp_path, command):
 
 @pytest.mark.parametrize("command", ["resume", "status", "front", "report"])
 def test_a_journal_of_another_version_ends_the_command_in_one_line(capsys, tmp_path, command):
-    Journal.create(tmp_path / "journal.db", {"format": 7}).close()
+    Journal.create(tmp_path, {"format": 7}).close()
     code, errors = answer(capsys, command, str(tmp_path))
     assert code == 1
     assert "journal format 7, this version reads 3" in errors
@@ -110,7 +110,7 @@ def test_a_journal_of_another_version_ends_the_command_in_one_line(capsys, tmp_p
 
 def test_a_run_without_an_evaluation_has_no_front_yet(capsys, tmp_path):
     facts = {"config": {}, "groups": [], "dense_widths": []}
-    Journal.create(tmp_path / "journal.db", facts).close()
+    Journal.create(tmp_path, facts).close()
     assert main(["status", str(tmp_path)]) == 0
     assert "stopped" in capsys.readouterr().out
     assert "has no evaluation yet" in refused(capsys, "front", str(tmp_path))
@@ -130,3 +130,10 @@ def test_an_export_never_overwrites(capsys, tmp_path):
 def test_debug_shows_the_traceback(tmp_path):
     with pytest.raises(ValueError, match="no run in"):
         main(["status", str(tmp_path), "--debug"])
+
+
+def test_runs_of_a_database_that_cannot_be_used_are_named(capsys):
+    code, errors = answer(capsys, "runs", "mongodb://host/x")
+    assert code == 2
+    assert "'mongodb' names no database that can be used" in errors
+    assert errors.count("\n") == 1

@@ -74,7 +74,8 @@ def new_journal(tmp_path):
     made = []
 
     def make() -> Journal:
-        made.append(Journal.create(tmp_path / f"{len(made)}.db", {}))
+        (folder := tmp_path / str(len(made))).mkdir()
+        made.append(Journal.create(folder, {}))
         return made[-1]
 
     yield make

@@ -157,7 +157,7 @@ def test_what_cannot_be_trained_is_answered_in_a_line(complete, capsys, options,
 
 
 def test_a_run_that_is_not_complete_is_refused(complete, capsys):
-    journal = Journal.open(complete / "journal.db")
+    journal = Journal.open(complete)
     journal.note("completed", None)
     try:
         assert main(["finetune", str(complete), "--pick", "6"]) == 2

@@ -22,7 +22,7 @@ NETWORKS = {  # error, MACs, parameters
 def written(folder: Path, **options) -> Record:
     config = check_config({"objectives": ["error", "macs"], **options}, source="test")
     journal = Journal.create(
-        folder / "journal.db", {"config": config.model_dump(mode="json"), "groups": ["a", "b"]}
+        folder, {"config": config.model_dump(mode="json"), "groups": ["a", "b"]}
     )
     for number, (genome, (error, macs, params)) in enumerate(NETWORKS.items()):
         count = len(config.quantities)

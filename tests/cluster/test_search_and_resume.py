@@ -168,7 +168,7 @@ def test_a_warm_start_measures_nothing_again(unbroken, tmp_path):
     earlier = secateur.open_run(unbroken).results()
     found = secateur.open_run(tmp_path / "run").results()
     errors = {member.genome: member.objectives["error"] for member in earlier.members}
-    journal = Journal.open(tmp_path / "run" / "journal.db")
+    journal = Journal.open(tmp_path / "run")
     answers = journal.answers()
     journal.close()
     for member in found.members:
@@ -185,6 +185,22 @@ def test_a_warm_start_from_another_network_is_refused(unbroken, tmp_path, capsys
     other = ("--set", "pruning.round_to=8", *trained_as(unbroken))
     assert main(["search", str(EXAMPLE), *arguments, *other]) == 2
     assert "has another pruning: its errors do not hold here" in capsys.readouterr().err
+
+
+def test_a_run_may_keep_its_journal_on_a_server(unbroken, database, tmp_path, capsys):
+    directory = tmp_path / "run"
+    arguments = ("--run", directory, "--evaluations", 12, "--journal", database)
+    run("search", EXAMPLE, *arguments, *trained_as(unbroken))
+    assert not (directory / "journal.db").exists()
+    found = json.loads(printed(capsys, "front", directory, "--json"))
+    first = secateur.open_run(unbroken).results().members[:12]
+    assert {entry["id"] for entry in found["front"]} <= {member.id for member in first}
+    assert all(
+        first[e["id"]].objectives["error"].value == e["objectives"]["error"]["value"]
+        for e in found["front"]
+    )
+    assert printed(capsys, "runs", database) == f"complete      12/12     {directory}\n"
+    assert "complete" in printed(capsys, "status", directory, "--on", database)
 
 
 def test_nearly_all_genomes_are_distinct(unbroken):
@@ -242,7 +258,7 @@ def test_a_wrong_pick_is_answered_with_the_right_ones(unbroken, tmp_path, capsys
 
 
 def test_a_run_being_worked_on_is_refused_to_a_second_process(unbroken, capsys):
-    journal = Journal.open(unbroken / "journal.db")
+    journal = Journal.open(unbroken)
     journal.note("completed", None)
     try:
         with journal.held():

@@ -1,13 +1,12 @@
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import pytest
 
 from secateur.actors.job import Answer
 from secateur.cluster.journal import Journal
-from secateur.cluster.tenure import HOLD_SECONDS, RunBusy, Superseded
+from secateur.cluster.tenure import RunBusy, Superseded
 from secateur.methods.cost import Cost
 from secateur.search.candidate import Candidate, Estimate
 
@@ -26,17 +25,10 @@ with Journal.open(Path(sys.argv[1])).held():
 
 
 @pytest.fixture
-def journal(tmp_path):
-    made = Journal.create(tmp_path / "journal.db", {})
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def holder(journal):
     """Another process that holds the journal."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(journal.path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(journal.folder)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "held\n"
     yield process
@@ -45,28 +37,20 @@ def holder(journal):
     process.stdout.close()
 
 
-def test_a_journal_is_held_while_its_holder_works(journal):
+def test_a_journal_is_held_while_its_holder_works(journal, opened):
     assert not journal.is_held
     with journal.held():
         assert journal.is_held
-        assert Journal.open(journal.path).is_held
+        assert opened(journal.folder).is_held
     assert not journal.is_held
 
 
-def test_a_second_holder_is_refused_and_told_of_the_first(journal, holder):
+def test_a_second_holder_is_refused_and_told_of_the_first(journal, holder, opened):
     told = f"being worked on by another process, {holder.pid} on .*: wait for it or stop it"
     with pytest.raises(RunBusy, match=told), journal.held():
         pass
-    with journal_of_this_process(journal) as other, pytest.raises(Superseded, match="stopped wr"):
-        other.note("completed", True)
-
-
-@contextmanager
-def journal_of_this_process(journal: Journal):
-    """Another reader of the same journal, closed at the end."""
-    other = Journal.open(journal.path)
-    yield other
-    other.close()
+    with pytest.raises(Superseded, match="stopped writing"):
+        opened(journal.folder).note("completed", True)
 
 
 def test_a_killed_holder_is_replaced_at_once(journal, holder):
@@ -84,29 +68,33 @@ def test_an_earlier_process_of_the_same_number_holds_nothing(journal, monkeypatc
         assert not journal.is_held
 
 
-def test_a_holder_on_another_machine_is_waited_for(journal, monkeypatch):
+def test_a_holder_on_another_machine_is_waited_for(journal, monkeypatch, opened):
+    monkeypatch.setattr("secateur.cluster.tenure.HOLD_SECONDS", 1.5)
+    monkeypatch.setattr(Journal, "_prolong", lambda *_: None)  # it is not heard of any more
     with journal.held():
         monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
-        with journal_of_this_process(journal) as other:
-            with pytest.raises(RunBusy, match=r"lost, try again in \d+ s"), other.held():
-                pass
-            later = time.time() + HOLD_SECONDS + 1
-            monkeypatch.setattr("time.time", lambda: later)
-            with other.held():
-                other.asked(DENSE, COST)
+        other = opened(journal.folder)
+        with (
+            pytest.raises(RunBusy, match="if that machine is lost, try again in 2 s"),
+            other.held(),
+        ):
+            pass
+        time.sleep(1.6)
+        with other.held():
+            other.asked(DENSE, COST)
 
 
-def test_who_was_replaced_cannot_write_any_more(journal, monkeypatch):
+def test_who_was_replaced_cannot_write_any_more(journal, monkeypatch, opened):
     """As a process does that stood still for longer than its hold, and then goes on."""
     with journal.held():
         journal.asked(DENSE, COST)
-        with journal_of_this_process(journal) as other:
-            monkeypatch.setattr("secateur.cluster.tenure._PROCESS", "another")
-            with other.held():
-                with pytest.raises(Superseded, match="by now: this one has stopped writing"):
-                    journal.answered(ERROR)
-                other.answered(FAILED)
-            assert other.answers() == {1: {"error": FAILED}}
+        other = opened(journal.folder)
+        monkeypatch.setattr("secateur.cluster.tenure._PROCESS", "another")
+        with other.held():
+            with pytest.raises(Superseded, match="by now: this one has stopped writing"):
+                journal.answered(ERROR)
+            other.answered(FAILED)
+        assert other.answers() == {1: {"error": FAILED}}
     assert not journal.is_held
 
 

@@ -1,0 +1,153 @@
+"""Database: where journals are kept - a file of a run's own, or a server that many runs share."""
+
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sql
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+)
+
+from .schema import REVISION
+
+T = TypeVar("T")
+
+PATIENCE_S = 120.0
+"""How long a server that was there before may be gone."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class JournalError(RuntimeError):
+    """The journal cannot be read or written; the message says why and what to do."""
+
+
+class Database:
+    """A database behind a URL: `sqlite:///FILE`, or `postgresql+psycopg://USER@HOST/NAME`.
+
+    `address` is the URL without a password: fit for messages and files.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = sql.make_url(url)
+            self._engine = sql.create_engine(parsed, **_options(parsed))
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise ValueError(
+                f"{url.partition(':')[0]!r} names no database that can be used ({error}): give "
+                "sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install "
+                "'secateur[postgresql]'"
+            ) from error
+        self.address = parsed._replace(password=None).render_as_string()
+        self._is_file = parsed.get_backend_name() == "sqlite"
+        self._was_there = False
+        weakref.finalize(self, self._engine.dispose)  # nobody has to close what is only looked at
+        if self._is_file:
+            sql.event.listen(self._engine, "connect", _durable)
+
+    @classmethod
+    def in_file(cls, path: Path) -> "Database":
+        """The database in a file."""
+        return cls(f"sqlite:///{path}")
+
+    def read(self, work: Callable[[sql.Connection], T]) -> T:
+        """Do some reading on a connection."""
+        return self._patiently(lambda: self._reading(work), "read")
+
+    def write(self, work: Callable[[sql.Connection], T], *, patience_s: float = PATIENCE_S) -> T:
+        """Do some writing in a transaction; it is durable when the call returns.
+
+        A server that is gone is waited for, and the work done anew.
+        """
+        return self._patiently(lambda: self._writing(work), "write", patience_s)
+
+    def migrate(self) -> None:
+        """Bring the tables to what this version needs, from nothing or from an earlier version."""
+        from alembic import command, config  # takes a moment
+
+        def upgrade(connection: sql.Connection) -> None:
+            settings = config.Config()
+            settings.set_main_option("script_location", str(MIGRATIONS))
+            settings.attributes["connection"] = connection
+            command.upgrade(settings, "head")
+
+        self.write(upgrade)
+
+    def require_current(self) -> None:
+        """Refuse tables that another version made."""
+
+        def revision(connection: sql.Connection) -> Any:
+            if not sql.inspect(connection).has_table("alembic_version"):
+                return "of an earlier version"
+            return connection.scalar(sql.text("select version_num from alembic_version"))
+
+        found = self.read(revision)
+        if found != REVISION:
+            raise JournalError(
+                f"{self.address} has tables {found}, this version reads {REVISION}; "
+                "use the version that wrote it"
+            )
+
+    def now(self, connection: sql.Connection) -> float:
+        """Seconds since 1970 by the database's clock, which is the same for all its users."""
+        if self._is_file:
+            return time.time()
+        return float(connection.scalar(sql.text("select extract(epoch from clock_timestamp())")))
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def _reading(self, work: Callable[[sql.Connection], T]) -> T:
+        with self._engine.connect() as connection:
+            return work(connection)
+
+    def _writing(self, work: Callable[[sql.Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return work(connection)
+
+    def _patiently(self, attempt: Callable[[], T], verb: str, patience_s: float = PATIENCE_S) -> T:
+        """Attempt, and where a server is gone that was there before, attempt again."""
+        until = time.monotonic() + (patience_s if self._was_there and not self._is_file else 0.0)
+        while True:
+            try:
+                done = attempt()
+            except OperationalError as error:
+                if time.monotonic() < until:
+                    time.sleep(1.0)
+                    continue
+                self.close()
+                raise self._error(verb, error) from error
+            except IntegrityError:
+                raise
+            except DBAPIError as error:
+                self.close()
+                raise self._error(verb, error) from error
+            self._was_there = True
+            return done
+
+    def _error(self, verb: str, error: DBAPIError) -> JournalError:
+        reason = str(error.orig).splitlines()[0]
+        advice = (
+            "see to the disk and its rights" if self._is_file else "see to the server and rights"
+        )
+        return JournalError(
+            f"cannot {verb} the journal in {self.address}: {reason}; {advice}, then resume: "
+            "what was answered before is safe"
+        )
+
+
+def _options(url: sql.URL) -> dict[str, Any]:
+    return {} if url.get_backend_name() == "sqlite" else {"pool_pre_ping": True}
+
+
+def _durable(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA busy_timeout=10000")
