@@ -5,11 +5,11 @@ candidate i + window is bred from the state right after the commit of outcome i.
 neither on the number of workers nor on their speed, and an algorithm is a function of its journal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Protocol
 
 from .candidate import Candidate, Outcome
-from .space import Space
+from .space import Genome, Space
 
 
 class Algorithm(Protocol):
@@ -18,11 +18,11 @@ class Algorithm(Protocol):
     Candidate 0 is the dense network, and nobody breeds it.
     """
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate | None:
         """Return the candidate that follows those `asked`, or None until more is committed.
 
-        Its genome must be none of theirs; there is one left. It must depend on nothing but `asked`,
-        the commits so far and the run's seed.
+        Its genome must be none of theirs, which are `taken`; there is one left. It must depend on
+        nothing but these, the commits so far and the run's seed.
         """
         ...
 
@@ -44,6 +44,7 @@ class Search:
         self._space = space
         self._window = window
         self._asked: list[Candidate] = []
+        self._taken: set[Genome] = set()
         self._handed_out = 0
         self._waiting: dict[int, Outcome] = {}
         self._committed = 0
@@ -84,14 +85,18 @@ class Search:
                 f"candidates are recalled in order: expected {len(self._asked)}, "
                 f"got {candidate.number}"
             )
-        self._asked.append(candidate)
+        self._append(candidate)
         self._handed_out += 1
 
     def _breed(self) -> None:
         while len(self._asked) < min(self._committed + self._window, self._space.size):
             if not self._asked:
-                self._asked.append(Candidate(0, self._space.dense, "dense"))
-            elif (candidate := self._algorithm.breed(self._asked)) is not None:
-                self._asked.append(candidate)
+                self._append(Candidate(0, self._space.dense, "dense"))
+            elif (candidate := self._algorithm.breed(self._asked, self._taken)) is not None:
+                self._append(candidate)
             else:
                 return
+
+    def _append(self, candidate: Candidate) -> None:
+        self._asked.append(candidate)
+        self._taken.add(candidate.genome)

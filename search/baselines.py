@@ -1,6 +1,6 @@
 """Baselines without memory: what is tried first, behind the same interface."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 
@@ -20,10 +20,9 @@ class RandomSearch:
     def commit(self, outcome: Outcome) -> None:
         """Learn nothing."""
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate:
         """Draw the next candidate."""
         number = len(asked)
-        taken = {candidate.genome for candidate in asked}
         rng = generator(self._seed, "random", number)
         genome = unseen_at_random(self._space, taken, rng)
         return Candidate(number, genome, "initial")
@@ -50,7 +49,7 @@ class UniformScaling:
     def commit(self, outcome: Outcome) -> None:
         """Learn nothing."""
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate | None:  # noqa: ARG002
         """Return the next level."""
         number = len(asked)
         if number >= len(self._genomes):

@@ -5,7 +5,7 @@ portfolio-based selection and surrogate-assisted local search. Everything else i
 state, the share of local search, the operators' settings, the way surrogates are trusted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -106,10 +106,9 @@ class HAMP:
         )
         self._population = [contenders[index] for index in survivors]
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate:
         """Return the next candidate: initial design, then local search and variation in turn."""
         number = len(asked)
-        taken = {candidate.genome for candidate in asked}
         rng = generator(self._seed, "breed", number)
         opening = 1 + len(self._warm) if self._warm else self._settings.population
         if number < opening or len(self._population) < 2:
@@ -118,7 +117,7 @@ class HAMP:
             return self._improve(number, asked, taken, rng)
         return Candidate(number, self._vary(taken, rng), "variation")
 
-    def _initial(self, number: int, taken: set[Genome], rng: np.random.Generator) -> Candidate:
+    def _initial(self, number: int, taken: Set[Genome], rng: np.random.Generator) -> Candidate:
         """Uniform scalings 0.9 ... 0.1, then random levels of pruning."""
         if number <= len(self._warm):
             return Candidate(number, self._warm[number - 1], "initial")
@@ -132,7 +131,7 @@ class HAMP:
         turn, share = number - self._settings.population, self._settings.local_search
         return int((turn + 1) * share) > int(turn * share)
 
-    def _vary(self, taken: set[Genome], rng: np.random.Generator) -> Genome:
+    def _vary(self, taken: Set[Genome], rng: np.random.Generator) -> Genome:
         invested = self._invested()
         rate = max(1.0 / len(self._space.groups), 0.1)
 
@@ -154,7 +153,7 @@ class HAMP:
         self,
         number: int,
         asked: Sequence[Candidate],
-        taken: set[Genome],
+        taken: Set[Genome],
         rng: np.random.Generator,
     ) -> Candidate:
         """One memetic step; it falls back to a random move, and says so, without a surrogate."""
@@ -209,7 +208,7 @@ class HAMP:
             }
         return self._tau[count]
 
-    def _move(self, start: Genome, taken: set[Genome], rng: np.random.Generator) -> Genome:
+    def _move(self, start: Genome, taken: Set[Genome], rng: np.random.Generator) -> Genome:
         """Change a few groups at random."""
         return unseen(
             lambda: mutate(self._space, start, rng, eta=5.0, rate=0.2), self._space, taken, rng
@@ -289,7 +288,7 @@ def scattered(space: Space, rng: np.random.Generator) -> Genome:
     return space.at(np.concatenate([steps, criteria]))
 
 
-def unseen_at_random(space: Space, taken: set[Genome], rng: np.random.Generator) -> Genome:
+def unseen_at_random(space: Space, taken: Set[Genome], rng: np.random.Generator) -> Genome:
     """Draw a genome that is new from the whole space; there must be one left."""
     return unseen(lambda: space.random(rng), space, taken, rng)
 
@@ -297,7 +296,7 @@ def unseen_at_random(space: Space, taken: set[Genome], rng: np.random.Generator)
 def unseen(
     draw: Callable[[], Genome],
     space: Space,
-    taken: set[Genome],
+    taken: Set[Genome],
     rng: np.random.Generator,
     *,
     attempts: int = 50,

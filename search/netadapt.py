@@ -1,7 +1,7 @@
 """NetAdapt: the greedy baseline that shrinks one group at a time, as long as it can."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from .candidate import Candidate, Evaluation, Failure, Outcome
 from .space import Genome, Space
@@ -26,9 +26,8 @@ class NetAdapt:
         self._saved: list[float] | None = None  # by one step of each group
         self._iteration = 0
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate | None:
         """Return the next of this iteration, or None until it is committed, and at the end."""
-        taken = {candidate.genome for candidate in asked}
         for genome in self._block:
             if genome not in taken:
                 return Candidate(len(asked), genome, "variation" if self._saved else "initial")

@@ -1,6 +1,6 @@
 """NSGA-II as pymoo has it: the baseline that a user would reach for first."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,9 @@ class NSGA2:
                 self._parents = [contenders[index] for index in kept]
             self._offspring = []
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate | None:
         """Return the next of this generation, or None until the last generation is committed."""
         number = len(asked)
-        taken = {candidate.genome for candidate in asked}
         generation, place = divmod(number, self._size)
         rng = generator(self._seed, "nsga2", number)
         if generation == 0 or (len(self._parents) < 2 and self._committed >= number - place):

@@ -1,6 +1,6 @@
 """NSGA-II as Optuna samples it: a baseline that breeds from whatever is committed."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 from optuna import Study, create_study, logging
@@ -11,10 +11,12 @@ from optuna.trial import create_trial
 from .candidate import Candidate, Evaluation, Outcome
 from .hamp import unseen_at_random
 from .randomness import generator
-from .space import Space
+from .space import Genome, Space
 
 GENERATION = "NSGAIISampler:generation"
 """Where Optuna keeps a trial's generation."""
+
+ATTEMPTS = 10
 
 
 class OptunaNSGA2:
@@ -42,13 +44,12 @@ class OptunaNSGA2:
         if isinstance(outcome, Evaluation):
             self._committed.append(outcome)
 
-    def breed(self, asked: Sequence[Candidate], *, attempts: int = 10) -> Candidate:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate:
         """Return the sampler's next genome that is new; after some attempts, a random one."""
         number = len(asked)
-        taken = {candidate.genome for candidate in asked}
         rng = generator(self._seed, "optuna", number)
         study = self._study(int(rng.integers(2**31)))
-        for _ in range(attempts):
+        for _ in range(ATTEMPTS):
             drawn = study.ask(self._distributions).params
             genome = self._space.at(np.array([drawn[name] for name in self._distributions]))
             if genome not in taken:

@@ -1,6 +1,6 @@
 """Stopping: when a search has nothing more to gain."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from .algorithm import Algorithm
 from .candidate import Candidate, Evaluation, Outcome
 from .goals import Goals, Judge
 from .indicators import front, hypervolume
+from .space import Genome
 
 
 class Patient:
@@ -36,9 +37,9 @@ class Patient:
         self._volume = 0.0
         self._still = 0
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate | None:
         """Return the algorithm's next candidate, or None once patience is at its end."""
-        return None if self._still >= self._patience else self._algorithm.breed(asked)
+        return None if self._still >= self._patience else self._algorithm.breed(asked, taken)
 
     def commit(self, outcome: Outcome) -> None:
         """Take the next outcome, and see whether anything was gained."""

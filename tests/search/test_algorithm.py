@@ -1,6 +1,6 @@
 """The contract of every algorithm in logical time, and the bookkeeping of Search itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import cache
 
 import numpy as np
@@ -17,7 +17,7 @@ from secateur.search.nsga2 import NSGA2
 from secateur.search.objective import Objective
 from secateur.search.operator_portfolio import OperatorPortfolio
 from secateur.search.optuna_nsga2 import OptunaNSGA2
-from secateur.search.space import LayerGroup, Space
+from secateur.search.space import Genome, LayerGroup, Space
 from secateur.search.surrogate import Genomes, Predictor
 
 GOALS = Goals(
@@ -273,7 +273,7 @@ class Clerk:
         self.committed: list[int] = []
         self.bred_after: list[int] = []
 
-    def breed(self, asked: Sequence[Candidate]) -> Candidate:
+    def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate:  # noqa: ARG002
         self.bred_after.append(len(self.committed))
         return Candidate(len(asked), (len(asked),), "initial")
 
@@ -308,10 +308,9 @@ def test_a_candidate_is_bred_right_after_the_commit_one_window_before_it():
 
 def test_an_algorithm_that_cannot_breed_yet_is_asked_again_after_a_commit():
     class Generations(Clerk):
-        def breed(self, asked: Sequence[Candidate]) -> Candidate | None:
-            return (
-                None if len(asked) >= 2 * (1 + len(self.committed) // 2) else super().breed(asked)
-            )
+        def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate | None:
+            ready = len(asked) < 2 * (1 + len(self.committed) // 2)
+            return super().breed(asked, taken) if ready else None
 
     search = Search(Generations(), LINE, window=4)
     first, second = search.ask(), search.ask()

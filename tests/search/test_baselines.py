@@ -63,14 +63,15 @@ def test_nsga2_breeds_by_variation_once_its_first_generation_is_committed():
 def test_nsga2_waits_for_its_whole_generation():
     algorithm = NSGA2(SPACE, GOALS, seed=0, population=4)
     asked = [Candidate(0, SPACE.dense, "dense")]
-    while (candidate := algorithm.breed(asked)) is not None:
+    while (candidate := algorithm.breed(asked, {one.genome for one in asked})) is not None:
         asked.append(candidate)
+    taken = {candidate.genome for candidate in asked}
     assert len(asked) == 4
     for number, candidate in enumerate(asked):
-        assert algorithm.breed(asked) is None, number
+        assert algorithm.breed(asked, taken) is None, number
         values = objectives_of(candidate.genome)
         algorithm.commit(Evaluation(candidate, tuple(map(Estimate.exact, values))))
-    assert algorithm.breed(asked).number == 4
+    assert algorithm.breed(asked, taken).number == 4
 
 
 def test_nsga2_goes_on_where_its_parents_have_no_new_offspring():
@@ -135,9 +136,9 @@ def test_netadapt_measures_each_group_and_then_shrinks_the_one_that_hurts_least(
 def test_netadapt_waits_for_its_whole_iteration():
     algorithm = NetAdapt(SPACE)
     dense = Candidate(0, SPACE.dense, "dense")
-    assert algorithm.breed([dense]) is None
+    assert algorithm.breed([dense], {dense.genome}) is None
     algorithm.commit(Evaluation(dense, tuple(map(Estimate.exact, in_turn(dense.genome)))))
-    assert algorithm.breed([dense]).genome == (4, *[64] * 5)
+    assert algorithm.breed([dense], {dense.genome}).genome == (4, *[64] * 5)
 
 
 def test_netadapt_survives_failures():

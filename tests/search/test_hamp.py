@@ -217,7 +217,8 @@ def test_two_in_flight_do_not_chase_the_same_gain():
     asked = run(algorithm, 30, window=1)
     flying: list[Candidate] = []
     for _ in range(4):
-        flying.append(algorithm.breed([*asked, *flying]))
+        earlier = [*asked, *flying]
+        flying.append(algorithm.breed(earlier, {candidate.genome for candidate in earlier}))
     for index, candidate in enumerate(flying):
         earlier = [*asked, *flying[:index]]
         together = volume([*earlier, candidate]) - volume(earlier)

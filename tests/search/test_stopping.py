@@ -15,7 +15,7 @@ class Endless:
     def __init__(self) -> None:
         self.commits = 0
 
-    def breed(self, asked):
+    def breed(self, asked, taken):  # noqa: ARG002
         return Candidate(len(asked), (len(asked),), "initial")
 
     def commit(self, outcome) -> None:  # noqa: ARG002
@@ -35,7 +35,7 @@ def tell(algorithm: Patient, *outcomes: tuple[float, float] | None) -> bool:
             if values is None
             else Evaluation(candidate, tuple(map(Estimate.exact, values)))
         )
-    return algorithm.breed([]) is not None
+    return algorithm.breed([], set()) is not None
 
 
 def test_the_search_ends_when_the_hypervolume_stands_still():
