@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from .fleet import Event, Fleet, Gone, Ready, failed
+from .fleet import Event, Fleet, Gone, Placed, Ready, failed
 from .job import ROLES, Answer, Job, Quantity, Role
 from .pace import Pace
 
@@ -86,6 +86,8 @@ class _Desk:
     watches: dict[Quantity, _Watch]
     queue: deque[_Task] = field(default_factory=deque)
     workers: set[str] = field(default_factory=set)
+    placed: set[str] = field(default_factory=set)  # those of them that run anywhere
+    empty_since: float = 0.0  # if none does
     idle: deque[str] = field(default_factory=deque)
     starting: dict[str, float] = field(default_factory=dict)
     held: dict[str, _Lease] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class Dispatcher:
     """
 
     START_SECONDS = 600.0
+    PLACE_SECONDS = 30.0
 
     def __init__(
         self,
@@ -112,12 +115,19 @@ class Dispatcher:
         lease_seconds: float,
         hedge: float = 1.25,
         alarm: Callable[[Disagreement], None] = lambda _: None,
+        missing: Callable[[tuple[Role, ...]], None] = lambda _: None,
     ) -> None:
-        """A job is slow at `hedge` times what 95 % of the others take at most."""
+        """A job is slow at `hedge` times what 95 % of the others take at most.
+
+        `missing` is told of roles that have jobs and, for half a minute, no worker at any place;
+        and again when that changes.
+        """
         self._fleet = fleet
         self._lease_seconds = lease_seconds
         self._desks = {
-            role: _Desk({quantity: _Watch(Pace(hedge)) for quantity in ROLES})
+            role: _Desk(
+                {quantity: _Watch(Pace(hedge)) for quantity in ROLES}, empty_since=fleet.now()
+            )
             for role in fleet.wanted()
         }
         self._roles: dict[str, Role] = {}  # of all workers
@@ -125,6 +135,8 @@ class Dispatcher:
         self._due = 0
         self._serial = itertools.count()
         self._alarm = alarm
+        self._tell_missing = missing
+        self._missing: tuple[Role, ...] = ()
         self._hire()
 
     def submit(self, job: Job) -> None:
@@ -144,6 +156,7 @@ class Dispatcher:
             raise RuntimeError("nothing was submitted to wait for")
         while not self._answers:
             self._hire()
+            self._look_for_missing()
             self._hear(self._fleet.wait(self._next_look()))
             self._look()
         self._due -= 1
@@ -160,7 +173,6 @@ class Dispatcher:
                 worker = f"{role}-{next(self._serial)}"
                 self._roles[worker] = role
                 desk.workers.add(worker)
-                desk.starting[worker] = self._fleet.now()
                 self._fleet.hire(worker, role)
 
     def _hear(self, events: Iterable[Event]) -> None:
@@ -170,6 +182,9 @@ class Dispatcher:
                 continue  # it was dismissed meanwhile
             desk = self._desks[role]
             match event:
+                case Placed(worker):
+                    desk.placed.add(worker)
+                    desk.starting[worker] = self._fleet.now()
                 case Ready(worker):
                     del desk.starting[worker]
                     desk.idle.append(worker)
@@ -220,9 +235,12 @@ class Dispatcher:
         role = self._roles.pop(worker)
         self._fleet.dismiss(worker)
         desk.workers.remove(worker)
+        if worker in desk.placed:
+            desk.placed.remove(worker)
+            desk.empty_since = self._fleet.now()
         desk.starting.pop(worker, None)
         desk.losses += 1
-        if desk.losses > ATTEMPTS * self._fleet.wanted()[role]:
+        if desk.losses > ATTEMPTS * max(1, self._fleet.wanted()[role]):
             raise WorkersLost(f"every {role} dies, the last by: {reason}")
         self._hire()
         lease = desk.held.pop(worker, None)
@@ -241,6 +259,20 @@ class Dispatcher:
         seconds = self._fleet.now() - lease.begun
         self._answer(task, replace(answer, seconds=seconds, attempt=lease.attempt))
 
+    def _look_for_missing(self) -> None:
+        """Tell of roles that nobody can do, though there are jobs."""
+        missing = tuple(
+            role
+            for role, desk in self._desks.items()
+            if desk.queue and not desk.placed and self._missing_from(desk) <= self._fleet.now()
+        )
+        if missing != self._missing:
+            self._missing = missing
+            self._tell_missing(missing)
+
+    def _missing_from(self, desk: _Desk) -> float:
+        return desk.empty_since + self.PLACE_SECONDS
+
     def _next_look(self) -> float:
         """The moment at which the next start or lease will be too late, or slow."""
         moments = [math.inf]
@@ -250,6 +282,8 @@ class Dispatcher:
             if desk.held:
                 moments.append(_first(desk.held.values()).begun + self._lease_seconds)
             moments += [watch.next_slow for watch in desk.watches.values()]
+            if desk.queue and not desk.placed and self._missing_from(desk) > self._fleet.now():
+                moments.append(self._missing_from(desk))
         return min(moments)
 
     def _look(self) -> None:

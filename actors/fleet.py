@@ -3,11 +3,18 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .job import Answer, Job, Role
 from .worker import Measure, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A worker has a place to run at, and loads."""
+
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,7 @@ class Gone:
     reason: str
 
 
-Event = Ready | Gone | Answer
+Event = Placed | Ready | Gone | Answer
 """What is heard of workers; an answer names its worker."""
 
 
@@ -41,7 +48,7 @@ class Fleet(Protocol):
         ...
 
     def hire(self, worker: str, role: Role) -> None:
-        """Start a worker; `Ready` or `Gone` follows."""
+        """Start a worker; `Placed` follows as soon as there is room, then `Ready` or `Gone`."""
         ...
 
     def ask(self, worker: str, job: Job) -> None:
@@ -65,14 +72,17 @@ class Fleet(Protocol):
 class Crew:
     """How many workers of one role there are, what they load and where they may run.
 
-    Each worker calls `load(payload)` in its own process.
+    Each worker calls `load(payload)` in its own process. No size: as many as there is room for, at
+    any time. `resources` are Ray's custom ones, such as those of the nodes that profile.
     """
 
-    size: int
+    size: int | None
     load: Callable[[Any], Measure]
     payload: Any
     cores: frozenset[int] = frozenset()
     cpus: float = 1.0
+    gpus: float = 0.0
+    resources: Mapping[str, float] = field(default_factory=dict)
 
 
 def failed(job: Job, error: BaseException | str, worker: str) -> Answer:
@@ -88,7 +98,7 @@ class LocalFleet:
         self._crews = dict(crews)
         self._workers: dict[str, Worker] = {}
         self._asked: deque[tuple[str, Job]] = deque()
-        self._ready: deque[Ready] = deque()
+        self._coming: deque[Placed | Ready] = deque()
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -102,7 +112,7 @@ class LocalFleet:
         """Load at once; what is raised then, is raised here."""
         crew = self._crews[role]
         self._workers[worker] = Worker(worker, lambda: crew.load(crew.payload))
-        self._ready.append(Ready(worker))
+        self._coming += [Placed(worker), Ready(worker)]
 
     def ask(self, worker: str, job: Job) -> None:
         """Remember the job."""
@@ -114,8 +124,8 @@ class LocalFleet:
 
     def wait(self, until: float) -> Sequence[Event]:  # noqa: ARG002 - nothing takes time here
         """Measure the oldest job."""
-        if self._ready:
-            return [self._ready.popleft()]
+        if self._coming:
+            return [self._coming.popleft()]
         if not self._asked:
             return []
         worker, job = self._asked.popleft()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..methods.accuracy import AccuracyMeter
+from ..methods.accuracy import CPU, AccuracyMeter, exact_gpu
 from ..methods.datasets import Images
 from ..methods.latency import LatencyMeter, Protocol
 from ..methods.onnx_graph import OnnxTemplate
@@ -22,6 +22,7 @@ class AccuracyPayload:
     final: Images
     threads: int
     quick_images: int | None = None
+    gpu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class LatencyPayload:
 
 
 def load_accuracy(payload: AccuracyPayload) -> Measure:
-    """Build the dense network and hold the images ready."""
+    """Build the dense network and hold the images ready, on the GPU where the worker has one."""
     meter = AccuracyMeter(
         payload.prunable.pruner(threads=payload.threads),
         payload.prunable.normalisation,
@@ -45,6 +46,7 @@ def load_accuracy(payload: AccuracyPayload) -> Measure:
             "quick_error": payload.search[: payload.quick_images],
             "final_error": payload.final,
         },
+        device=exact_gpu() if payload.gpu else CPU,
     )
     return lambda job: meter(job.genome, job.quantity)
 

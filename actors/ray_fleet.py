@@ -1,13 +1,15 @@
 """Ray fleet: workers as Ray actors."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from .fleet import Crew, Event, Gone, Ready, failed
+from .fleet import Crew, Event, Gone, Placed, Ready, failed
 from .job import Answer, Job, Role
 from .worker import Measure, Worker
 
@@ -15,30 +17,48 @@ from .worker import Measure, Worker
 class RayFleet:
     """Every worker is an actor of its own; payloads are put into Ray's object store once.
 
-    Ray must be initialised. An actor that dies stays dead: the dispatcher hires another one.
+    Ray must be initialised. An actor that dies stays dead: the dispatcher hires another one. One
+    that there is no room for waits until a node joins, which Ray's autoscaler may see to.
     """
+
+    LOOK_SECONDS = 5.0
 
     def __init__(self, crews: Mapping[Role, Crew]) -> None:
         self._crews = dict(crews)
         self._payloads = {role: ray.put(crew.payload) for role, crew in crews.items()}
         self._handles: dict[str, Any] = {}
-        self._pending: dict[Any, tuple[str, Job | None]] = {}  # no job: it is loading
+        self._pending: dict[Any, tuple[str, Job | _Step]] = {}
+        self._wanted: tuple[float, dict[Role, int]] = (-math.inf, {})
 
     def now(self) -> float:
         """Monotonic seconds."""
         return time.monotonic()
 
     def wanted(self) -> Mapping[Role, int]:
-        """The sizes of the crews."""
-        return {role: crew.size for role, crew in self._crews.items()}
+        """The sizes of the crews; what a crew without one has room for, every few seconds anew."""
+        looked, sizes = self._wanted
+        if self.now() - looked >= self.LOOK_SECONDS:
+            elastic = any(crew.size is None for crew in self._crews.values())
+            nodes = [node["Resources"] for node in alive_nodes()] if elastic else []
+            sizes = sizes_of(self._crews, nodes)
+            self._wanted = (self.now(), sizes)
+        return sizes
 
     def hire(self, worker: str, role: Role) -> None:
         """Start an actor as soon as Ray has the resources."""
         crew = self._crews[role]
-        actor = ray.remote(_Loader).options(num_cpus=crew.cpus, max_restarts=0)
-        handle: Any = actor.remote(worker, crew.load, self._payloads[role], crew.cores)
+        actor = ray.remote(_Actor).options(
+            num_cpus=crew.cpus,
+            num_gpus=crew.gpus,
+            resources=dict(crew.resources),
+            scheduling_strategy="SPREAD",
+            max_restarts=0,
+        )
+        handle: Any = actor.remote()
         self._handles[worker] = handle
-        self._pending[handle.is_loaded.remote()] = (worker, None)
+        self._pending[handle.is_placed.remote()] = (worker, _Step.PLACING)
+        loading = handle.load.remote(worker, crew.load, self._payloads[role], crew.cores)
+        self._pending[loading] = (worker, _Step.LOADING)
 
     def ask(self, worker: str, job: Job) -> None:
         """Send the job to the worker's actor."""
@@ -56,9 +76,10 @@ class RayFleet:
             return []
         done, _ = ray.wait(references, num_returns=len(references), timeout=0)
         if not done:
-            timeout = max(0.0, until - self.now())
-            done, _ = ray.wait(references, num_returns=1, timeout=min(timeout, 3600.0))
-        return [self._event(reference) for reference in done]
+            timeout = min(max(0.0, until - self.now()), self.LOOK_SECONDS)
+            done, _ = ray.wait(references, num_returns=1, timeout=timeout)
+        finished = set(done)  # in the order in which they were asked for
+        return [self._event(reference) for reference in references if reference in finished]
 
     def close(self) -> None:
         """Kill all actors."""
@@ -72,24 +93,75 @@ class RayFleet:
         except RayActorError as error:
             return Gone(worker, _reason(error))
         except RayTaskError as error:
-            return Gone(worker, _reason(error)) if job is None else failed(job, error.cause, worker)
-        if job is None:
-            return Ready(worker)
+            if isinstance(job, Job):
+                return failed(job, error.cause, worker)
+            return Gone(worker, _reason(error))
+        if not isinstance(job, Job):
+            return Placed(worker) if job is _Step.PLACING else Ready(worker)
         if not isinstance(result, Answer):
             return failed(job, f"expected an answer, got {type(result).__name__}", worker)
         return result
 
 
-class _Loader(Worker):
-    """A worker whose payload comes out of Ray's object store."""
+class _Step(Enum):
+    """What a worker does before it takes jobs."""
 
-    def __init__(
+    PLACING = "placing"
+    LOADING = "loading"
+
+
+class _Actor:
+    """A process of Ray's that becomes a worker."""
+
+    def is_placed(self) -> None:
+        """Return: whoever is answered knows that the process runs."""
+
+    def load(
         self, name: str, load: Callable[[Any], Measure], payload: Any, cores: Collection[int]
     ) -> None:
-        super().__init__(name, lambda: load(payload), cores)
+        """Load what comes out of Ray's object store; return once the worker can measure."""
+        self._worker = Worker(name, lambda: load(payload), cores)
 
-    def is_loaded(self) -> None:
-        """Return once the worker can measure."""
+    def measure(self, job: Job) -> Answer:
+        """Measure one quantity."""
+        return self._worker.measure(job)
+
+
+def alive_nodes() -> list[dict[str, Any]]:
+    """What Ray knows of the nodes that are there."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def sizes_of(crews: Mapping[Role, Crew], nodes: Sequence[Mapping[str, float]]) -> dict[Role, int]:
+    """Return how many workers each crew should have on nodes with these resources.
+
+    A crew without a size fills the nodes, each as far as it goes, after the others have had theirs
+    where their custom resources are, or anywhere.
+    """
+    free = [dict(node) for node in nodes]
+    sizes: dict[Role, int] = {}
+    for role, crew in crews.items():
+        if crew.size is not None:
+            sizes[role] = crew.size
+            for _ in range(crew.size):
+                _take(crew, free)
+    for role, crew in crews.items():
+        if crew.size is None:
+            sizes[role] = 0
+            while _take(crew, free):
+                sizes[role] += 1
+    return sizes
+
+
+def _take(crew: Crew, free: Sequence[dict[str, float]]) -> bool:
+    """Take one worker's resources from the first node that has them, if any has."""
+    needs = {"CPU": crew.cpus, "GPU": crew.gpus, **crew.resources}
+    for node in free:
+        if all(node.get(name, 0.0) >= amount for name, amount in needs.items()):
+            for name, amount in needs.items():
+                node[name] = node.get(name, 0.0) - amount
+            return True
+    return False
 
 
 def _reason(error: Exception) -> str:

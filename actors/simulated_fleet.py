@@ -5,7 +5,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from .fleet import Event, Gone, Ready
+from .fleet import Event, Gone, Placed, Ready
 from .job import Answer, Job, Role
 
 Behaviour = Callable[[str, Job], tuple[float, Answer | Gone]]
@@ -16,7 +16,7 @@ class SimulatedFleet:
     """No worker works: everything that will happen to it is known when it is asked.
 
     `sizes` may change at any time. `starts` tells after how many seconds a worker is ready, or
-    breaks.
+    breaks; it is placed at once, or with nothing told, never.
     """
 
     def __init__(
@@ -24,7 +24,9 @@ class SimulatedFleet:
         sizes: Mapping[Role, int],
         behaviour: Behaviour,
         *,
-        starts: Callable[[str], tuple[float, Ready | Gone]] = lambda worker: (0.0, Ready(worker)),
+        starts: Callable[[str], tuple[float, Ready | Gone] | None] = (
+            lambda worker: (0.0, Ready(worker))
+        ),
     ) -> None:
         self.sizes = dict(sizes)
         self._worked = 0.0
@@ -52,7 +54,9 @@ class SimulatedFleet:
     def hire(self, worker: str, role: Role) -> None:  # noqa: ARG002 - all roles are alike
         """Let the worker be ready, or break, when its start is over."""
         self._workers.add(worker)
-        self._announce(*self._starts(worker))
+        if (start := self._starts(worker)) is not None:
+            self._announce(0.0, Placed(worker))
+            self._announce(*start)
 
     def ask(self, worker: str, job: Job) -> None:
         """Let the answer come when it is due."""

@@ -43,6 +43,11 @@ def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def _address_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    told = "Ray cluster whose nodes measure: HEAD:6379, or auto on one of them."
+    return click.option("--address", help=told)(function)
+
+
 def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
     told = "Database that holds the journal, or a copy of it."
     return click.option("--on", metavar="URL", help=told)(function)
@@ -57,6 +62,7 @@ def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key.")
 @click.option("--journal", metavar="URL", help="Database for the journal, not the run's folder.")
+@_address_option
 def search(
     config: Path | None,
     run: Path | None,
@@ -66,6 +72,7 @@ def search(
     data_root: str | None,
     sets: tuple[str, ...],
     journal: str | None,
+    address: str | None,
 ) -> None:
     """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
     from .config import parse_override, read_config
@@ -83,7 +90,7 @@ def search(
     checked = read_config(config, overrides)
     console = Console(stderr=True)
     with watching(console, checked.quantities) as watcher:
-        finished = launch(checked, run, journal=journal, watcher=watcher)
+        finished = launch(checked, run, journal=journal, address=address, watcher=watcher)
     _print_front(finished)
     _print_files(finished)
 
@@ -91,7 +98,8 @@ def search(
 @cli.command()
 @_run_argument
 @_on_option
-def resume(run: Path, on: str | None) -> None:
+@_address_option
+def resume(run: Path, on: str | None, address: str | None) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
     from .progress import watching
     from .run import open_run
@@ -101,7 +109,7 @@ def resume(run: Path, on: str | None) -> None:
         click.echo(f"{run} is complete: nothing to resume")
         return
     with watching(Console(stderr=True), opened.config.quantities) as watcher:
-        opened.resume(watcher=watcher)
+        opened.resume(address=address, watcher=watcher)
     _print_front(opened)
     _print_files(opened)
 
@@ -169,6 +177,29 @@ def report(run: Path, beside: tuple[Path, ...]) -> None:
     others = [Record(path).results() for path in beside]
     for path in write_report(Record(run).results(), run, others):
         click.echo(path)
+
+
+@cli.command()
+@click.option(
+    "--address", default="auto", show_default=True, help="Ray cluster: HEAD:6379, or auto."
+)
+@click.pass_context
+def doctor(context: click.Context, address: str) -> None:
+    """Tell what a Ray cluster has for a search, what it lacks, and what to do.
+
+    The exit code is 1 where something is to be looked at.
+    """
+    from .doctor import examine
+    from .ray_cluster import ray_at
+
+    with ray_at(address, cpus=0):
+        findings = list(examine())
+    for finding in findings:
+        click.echo(
+            f"ok    {finding.seen}" if finding.well else f"look  {finding.seen}: {finding.advice}"
+        )
+    if not all(finding.well for finding in findings):
+        context.exit(1)
 
 
 @cli.command()
@@ -449,7 +480,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in given
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as clean a stop as Ctrl-C
     try:
-        cli.main([one for one in given if one != "--debug"], "secateur", standalone_mode=False)
+        asked = [one for one in given if one != "--debug"]
+        code = cli.main(asked, "secateur", standalone_mode=False)
     except click.Abort as error:  # click's word for KeyboardInterrupt
         return _fail(str(error.__cause__ or "") or "stopped", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -464,7 +496,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(f"cannot use {error.filename}: {error.strerror}", 1)
         usage = isinstance(error, ValueError)
         return _fail(str(error) or type(error).__name__, 2 if usage else 1)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, code: int) -> int:

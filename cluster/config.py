@@ -140,10 +140,17 @@ class Search(_Section):
 
 
 class Workers(_Section):
-    """Who measures: `evaluators: auto` takes every core that the profiler leaves."""
+    """Who measures: `evaluators: auto` takes every core that the profiler leaves.
+
+    On a cluster that is as many as its nodes have room for, whoever joins or leaves. `gpus` is what
+    each evaluator gets of one; `profiler` names the node that measures latencies, which joined by
+    `ray start --resources='{"profiler:NAME": 1}'`.
+    """
 
     evaluators: int | Literal["auto"] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    profiler: str | None = None
     lease_seconds: Annotated[float, Field(gt=0)] = 600.0
 
     @field_validator("evaluators", mode="before")

@@ -20,8 +20,8 @@ from .config import Config, ConfigError, Finetune, check_config
 from .coordinator import RunFailed
 from .export import export_network, pick
 from .journal import Finetuned
-from .local_ray import local_ray
 from .progress import Watcher
+from .ray_cluster import ray_at
 from .record import FINETUNED, Record
 from .report import write_report
 from .results import Member
@@ -82,7 +82,7 @@ def finetune_members(
 
 def ray_for(settings: Finetune) -> AbstractContextManager[None]:
     """One Ray for all the jobs of a command."""
-    return local_ray(_scale(settings).cpus)
+    return ray_at(None, cpus=_scale(settings).cpus)
 
 
 def with_changes(config: Config, changes: Mapping[str, Any]) -> Config:

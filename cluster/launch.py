@@ -20,7 +20,8 @@ from .database import JournalError
 from .export import export_member, pick
 from .journal import Journal
 from .progress import Watcher
-from .record import Record
+from .ray_cluster import require_reachable
+from .record import MISSING, Record
 from .report import write_report
 from .tenure import Superseded
 from .warm_start import earlier, require_comparable
@@ -38,13 +39,17 @@ CONFIG, EXPORTS = "config.yaml", "exports"
 LEAST_RUNG_TAU = 0.6
 
 
-def start(config: Config, directory: Path, watcher: Watcher, url: str | None) -> None:
+def start(
+    config: Config, directory: Path, watcher: Watcher, *, url: str | None, address: str | None
+) -> None:
     """Check everything, make the run's folder, and work until the run is complete.
 
-    The journal is in the folder, or in the database at `url`.
+    The journal is in the folder, or in the database at `url`; the workers are on this machine, or
+    on the Ray cluster at `address`.
     """
     config = _with_absolute_paths(config)
     require_comparable(config)
+    require_reachable(address)
     watcher.say("loading data and network")
     dataset = load_data(config)
     network, trained = load_network(config, None)
@@ -61,33 +66,38 @@ def start(config: Config, directory: Path, watcher: Watcher, url: str | None) ->
         workpiece = finish_workpiece(
             config, directory, dataset, network, plan, trained=trained, say=watcher.say
         )
-        _work(run, workpiece, watcher)
+        _work(run, workpiece, watcher, address)
 
 
-def go_on(run: Record, watcher: Watcher) -> None:
+def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
     """Work on an existing run until it is complete."""
     if run.journal.fact("completed"):
         return
+    require_reachable(address)
     with run.journal.held(), _failures_noted(run):
-        run.journal.note("failed", None)
+        for fact in ("failed", MISSING):
+            run.journal.note(fact, None)
         run.journal.sit_down()
         watcher.say("loading data and network")
         workpiece = open_workpiece(run.config, run.path, watcher.say)
-        _work(run, workpiece, watcher)
+        _work(run, workpiece, watcher, address)
 
 
-def _work(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
+def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | None) -> None:
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
     if "latency_ms" in config.quantities:
         settings = config.latency
-        run.journal.note("device", device(threads=settings.threads, batch=settings.batch))
+        known = device(threads=settings.threads, batch=settings.batch)
+        if address is not None:  # it is another machine's that measures
+            known = f"{config.workers.profiler or address}, {settings.threads}, {settings.batch}"
+        run.journal.note("device", known)
     taken_over = earlier(config, run.path)
     search = Search(
         algorithm(config, workpiece, taken_over), workpiece.space, window=config.search.window
     )
     hours = config.search.hours
-    with workers(run, workpiece, watcher) as dispatcher:
+    with workers(run, workpiece, watcher, address) as dispatcher:
         watcher.say("searching")
         Coordinator(
             search,

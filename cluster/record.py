@@ -26,6 +26,9 @@ FINETUNED = "finetuned"
 DISAGREEMENTS = "disagreements"
 """The fact that holds pairs of answers that contradict each other."""
 
+MISSING = "missing"
+"""The fact that holds the roles that no node can do at the moment."""
+
 Answers = dict[int, dict[str, Answer]]
 """Answers by candidate number and quantity."""
 
@@ -75,6 +78,7 @@ class Record:
             "elapsed_s": self.journal.elapsed_seconds(),
             "failures": sum(values is None for _, values in entries),
             "disagreements": len(self.journal.fact(DISAGREEMENTS, [])),
+            **({"missing": missing} if (missing := self.journal.fact(MISSING)) else {}),
             **self.rungs(answers),
         }
 

@@ -69,15 +69,16 @@ class Run:
         pairs = finetune_members(self._record, chosen, changes, watcher or Silent())
         return [now.as_json() for _, now in pairs]
 
-    def resume(self, *, watcher: Watcher | None = None) -> "Run":
+    def resume(self, *, address: str | None = None, watcher: Watcher | None = None) -> "Run":
         """Go on after any stop and return the run, complete; at once where it is so already.
 
+        On this machine, or on the Ray cluster at an address, wherever it was worked on before.
         RunBusy where another process works on it, RunFailed where it cannot go on.
         """
         if self.state != "complete":
             from .launch import go_on
 
-            go_on(self._record, watcher or Silent())
+            go_on(self._record, watcher or Silent(), address=address)
         return self
 
 
@@ -86,6 +87,7 @@ def launch(
     run: str | Path | None = None,
     *,
     journal: str | None = None,
+    address: str | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
     """Run a search from the beginning and return it, complete.
@@ -96,6 +98,8 @@ def launch(
         journal: the URL of a database to keep the journal in, rather than in the folder; see
             `cluster/database.py`. Its password is kept nowhere: later calls find it as the
             database's own client does (PGPASSWORD, `~/.pgpass`), or get the URL again.
+        address: of a Ray cluster whose nodes measure, HEAD:6379 or auto on one of them; by default
+            this machine measures.
         watcher: is told of the progress.
 
     Raises:
@@ -112,7 +116,7 @@ def launch(
         )
     from .launch import start
 
-    start(config, directory, watcher or Silent(), journal)
+    start(config, directory, watcher or Silent(), url=journal, address=address)
     return Run(directory, on=journal)
 
 

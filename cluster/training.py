@@ -21,7 +21,7 @@ import ray.train
 import torch
 from ray.train.torch import TorchTrainer
 
-from .local_ray import local_ray
+from .ray_cluster import ray_at
 
 METRICS = "checkpoint_*/metrics.json"
 RETRIES = 3
@@ -93,7 +93,7 @@ def train_job(
     """
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-    with local_ray(scale.cpus), _told(folder, after_epoch):
+    with ray_at(None, cpus=scale.cpus), _told(folder, after_epoch):
         trainer = TorchTrainer(
             _worker,
             train_loop_config={

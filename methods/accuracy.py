@@ -11,6 +11,8 @@ from ..search.candidate import Estimate
 from .datasets import Images
 from .surgery import Pruner
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
@@ -70,8 +72,20 @@ def error_estimate(wrong: int, images: int) -> Estimate:
     return Estimate(share, float(min(share, centre - half)), float(max(share, centre + half)))
 
 
+def exact_gpu() -> torch.device:
+    """Return this process's GPU, set to compute alike every time and in full float32."""
+    if not torch.cuda.is_available():
+        raise RuntimeError("no GPU is visible to this worker: set workers.gpus to 0")
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    return torch.device("cuda")
+
+
 class AccuracyMeter:
-    """Measures candidates: cut, recalibrate, count the errors on a split."""
+    """Measures candidates: cut, recalibrate, count the errors on a split.
+
+    Networks are cut on the CPU and measured on the `device`.
+    """
 
     def __init__(
         self,
@@ -80,10 +94,13 @@ class AccuracyMeter:
         *,
         recalibration: Images,
         splits: Mapping[str, Images],
+        device: torch.device = CPU,
     ) -> None:
         self._pruner = pruner
         self._normalisation = normalisation
-        self._recalibration = normalisation(recalibration)
+        self._device = device
+        self._batch = 50 if device == CPU else 1000  # what a cache holds, what fills a GPU
+        self._recalibration = normalisation(recalibration).to(device)
         self._splits = splits
         self._inputs: dict[str, Tensor] = {}
 
@@ -101,7 +118,8 @@ class AccuracyMeter:
 
     def network(self, genome: Sequence[int]) -> nn.Module:
         """Return the smaller network, BatchNorm recalibrated; the dense one as it was trained."""
-        network = self._pruner.cut(genome, shared=True)
+        # Moving a network that shares parameters with the dense one would move that, too.
+        network = self._pruner.cut(genome, shared=self._device == CPU).to(self._device)
         if self._pruner.is_dense(genome):
             return network
         return recalibrate(network, self._recalibration)
@@ -109,7 +127,8 @@ class AccuracyMeter:
     def error(self, network: nn.Module, split: str) -> Estimate:
         """Return the top-1 error of a network on a split."""
         if split not in self._inputs:
-            self._inputs[split] = self._normalisation(self._splits[split])
+            self._inputs[split] = self._normalisation(self._splits[split]).to(self._device)
         labels = torch.from_numpy(self._splits[split].labels)
-        wrong = int((predictions(network, self._inputs[split]) != labels).sum())
+        found = predictions(network, self._inputs[split], batch=self._batch).cpu()
+        wrong = int((found != labels).sum())
         return error_estimate(wrong, len(labels))

@@ -260,3 +260,43 @@ def test_stragglers_hardly_idle_the_others(workers):
                 found.submit(*errors(1, first=submitted))
                 submitted += 1
     assert fleet.busy_seconds / (workers * fleet.now()) > 0.93
+
+
+def test_a_worker_that_has_no_place_yet_is_waited_for_and_named():
+    told: list[tuple[str, ...]] = []
+    fleet = SimulatedFleet(
+        {"evaluator": 1, "profiler": 1},
+        Script(),
+        starts=lambda worker: None if worker.startswith("profiler") else (1.0, Ready(worker)),
+    )
+    found = Dispatcher(fleet, lease_seconds=LEASE_S, missing=told.append)
+    found.submit(Job(0, (1,), "latency_ms"))
+    accuracies = answers(found, errors(40))
+    assert sorted(a.number for a in accuracies) == list(range(40))  # accuracy goes on
+    assert told == [("profiler",)]
+    assert fleet.now() > Dispatcher.PLACE_SECONDS
+
+
+def test_a_role_that_is_back_is_told_too():
+    told: list[tuple[str, ...]] = []
+    fleet = SimulatedFleet({"evaluator": 1, "profiler": 0}, Script())
+    found = Dispatcher(fleet, lease_seconds=LEASE_S, missing=told.append)
+    found.submit(Job(0, (1,), "latency_ms"))
+    answers(found, errors(40))
+    fleet.sizes["profiler"] = 1
+    assert found.next_answer().quantity == "latency_ms"
+    assert told == [("profiler",), ()]
+
+
+def test_nobody_is_hired_for_workers_whose_node_has_left():
+    script = Script(_0=[(0.5, "dies")], _1=[(0.5, "dies")])
+
+    def shrinking(worker: str, job: Job):
+        fleet.sizes["evaluator"] = 2
+        return script(worker, job)
+
+    fleet = SimulatedFleet({"evaluator": 4}, shrinking)
+    found = Dispatcher(fleet, lease_seconds=LEASE_S)
+    answers(found, errors(40))
+    assert len({worker for worker, _ in script.asked}) == 4
+    assert fleet.now() == 0.5 + 19 + 0.5  # two of them do what four began

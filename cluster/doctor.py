@@ -1,0 +1,120 @@
+"""Doctor: what a Ray cluster has, what it lacks for a search, and what to do about it."""
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from ..actors.ray_fleet import alive_nodes
+
+PACKAGES = ("secateur", "ray", "torch", "onnxruntime", "numpy")
+"""What must be the same on all nodes: a search sends its values from one to the other."""
+
+PROFILER = "profiler:"
+SKEW_S = 1.0
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a diagnosis: whether all is well, what was seen, and what to do if it is not."""
+
+    well: bool
+    seen: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as it tells of itself; no versions where it does not answer."""
+
+    name: str
+    resources: Mapping[str, float]
+    versions: Mapping[str, str] | None
+    skew_s: float = 0.0
+
+    @property
+    def profilers(self) -> list[str]:
+        """The names under which this node measures latencies."""
+        return [name.removeprefix(PROFILER) for name in self.resources if name.startswith(PROFILER)]
+
+
+def examine() -> Iterator[Finding]:
+    """Examine the Ray cluster that this process has joined."""
+    nodes = [_asked(node) for node in alive_nodes()]
+    yield from diagnose(nodes, versions(), os.environ)
+
+
+def diagnose(
+    nodes: Sequence[Node], here: Mapping[str, str], environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Tell what the nodes are fit for, beside the versions `here`."""
+    cpus, gpus = (sum(node.resources.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
+    yield Finding(
+        cpus >= 1,
+        f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}: {cpus:g} CPUs, {gpus:g} GPUs",
+        "evaluators need CPUs: join a node by ray start --address=HEAD:6379",
+    )
+    profilers = [(name, node.name) for node in nodes for name in node.profilers]
+    yield Finding(
+        bool(profilers),
+        ", ".join(f"profiler {name} on {node}" for name, node in profilers) or "no profiler",
+        "a search for latency measures on any node: where they differ, join the one that counts by "
+        """ray start --address=HEAD:6379 --resources='{"profiler:NAME": 1}'""",
+    )
+    for node in nodes:
+        yield _finding(node, here)
+    yield Finding(
+        environment.get("RAY_AUTH_MODE") == "token",
+        f"Ray's authentication is {environment.get('RAY_AUTH_MODE', 'off')}",
+        "whoever reaches Ray's ports can run code: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH "
+        "on all nodes, or keep the network to yourself",
+    )
+
+
+def versions() -> dict[str, str]:
+    """What is installed here."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def _finding(node: Node, here: Mapping[str, str]) -> Finding:
+    if node.versions is None:
+        advice = "stop Ray there and join it again; see its logs in /tmp/ray"
+        return Finding(False, f"{node.name} does not answer within {PATIENCE_S:g} s", advice)
+    other = {name: found for name, found in node.versions.items() if found != here.get(name)}
+    if other:
+        told = ", ".join(f"{name} {found} (here {here.get(name)})" for name, found in other.items())
+        return Finding(False, f"{node.name} has {told}", "install the same versions on all nodes")
+    if abs(node.skew_s) > SKEW_S:
+        advice = "keep the clocks together, by NTP: logs and leases on a server go by them"
+        return Finding(False, f"{node.name}'s clock is {node.skew_s:+.1f} s off", advice)
+    return Finding(True, f"{node.name}: {node.resources.get('CPU', 0):g} CPUs, the same versions")
+
+
+def _asked(node: Mapping[str, Any]) -> Node:
+    """Ask a node for its versions and its clock, by a task that runs there."""
+    name, resources = node["NodeManagerHostname"], node["Resources"]
+    there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    task = ray.remote(_told).options(num_cpus=0, scheduling_strategy=there)
+    begun = time.time()
+    try:
+        found, clock = ray.get(task.remote(), timeout=PATIENCE_S)
+    except (ray.exceptions.RayError, TimeoutError):
+        return Node(name, resources, None)
+    return Node(name, resources, found, clock - (begun + time.time()) / 2)
+
+
+def _told() -> tuple[dict[str, str], float]:
+    return versions(), time.time()

@@ -1,0 +1,53 @@
+"""Nodes that join and leave while workers work, on a Ray cluster of several nodes."""
+
+import time
+
+import ray
+from ray.cluster_utils import Cluster
+
+from secateur.actors.dispatcher import Dispatcher
+from secateur.actors.fleet import Crew
+from secateur.actors.job import Job
+from secateur.actors.ray_fleet import RayFleet
+from secateur.search.candidate import Estimate
+
+
+def test_workers_fill_nodes_that_join_and_do_without_those_that_leave():
+    """A cluster of its own: a head of one core, a node of two that comes and goes."""
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": 100 * 1024 * 1024},
+    )
+    ray.init(address=cluster.address, log_to_driver=False)
+    try:
+        fleet = RayFleet({"evaluator": Crew(None, load_name, None)})
+        dispatcher = Dispatcher(fleet, lease_seconds=60.0)
+        assert names_within(dispatcher, range(0, 6)) == 1
+        node = cluster.add_node(num_cpus=2, object_store_memory=100 * 1024 * 1024)
+        assert names_within(dispatcher, range(6, 126)) == 3
+        cluster.remove_node(node)
+        assert names_within(dispatcher, range(126, 246)) <= 3
+        assert fleet.wanted() == {"evaluator": 1}
+        dispatcher.close()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def load_name(_payload):
+    """Take a quarter of a second."""
+
+    def measure(job: Job) -> Estimate:
+        time.sleep(0.25)
+        return Estimate.exact(float(job.number))
+
+    return measure
+
+
+def names_within(dispatcher, numbers) -> int:
+    """Let jobs be done, each exactly once; by how many workers they were."""
+    for number in numbers:
+        dispatcher.submit(Job(number, (1,), "error"))
+    found = [dispatcher.next_answer() for _ in numbers]
+    assert sorted(answer.number for answer in found) == list(numbers)
+    return len({answer.worker for answer in found})

@@ -1,0 +1,75 @@
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from secateur.cluster.cli import main
+from secateur.cluster.doctor import Node, diagnose, versions
+
+HERE = {"python": "3.11.7", "ray": "2.60.0", "torch": "2.14.1"}
+TOKEN = {"RAY_AUTH_MODE": "token"}
+HEAD = Node("head", {"CPU": 8.0}, HERE)
+BOARD = Node("board", {"CPU": 4.0, "GPU": 1.0, "profiler:jetson": 1.0}, HERE, skew_s=0.2)
+
+
+def told(*nodes: Node, environment=TOKEN) -> dict[str, bool]:
+    return {one.seen: one.well for one in diagnose(nodes, HERE, environment)}
+
+
+def test_a_cluster_that_lacks_nothing_is_well():
+    assert told(HEAD, BOARD) == {
+        "2 nodes: 12 CPUs, 1 GPUs": True,
+        "profiler jetson on board": True,
+        "head: 8 CPUs, the same versions": True,
+        "board: 4 CPUs, the same versions": True,
+        "Ray's authentication is token": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("nodes", "environment", "seen"),
+    [
+        ([HEAD], TOKEN, "no profiler"),
+        (
+            [Node("board", BOARD.resources, {**HERE, "torch": "2.9"})],
+            TOKEN,
+            "board has torch 2.9 (here 2.14.1)",
+        ),
+        ([Node("board", BOARD.resources, HERE, skew_s=-7.0)], TOKEN, "board's clock is -7.0 s off"),
+        ([Node("board", BOARD.resources, None)], TOKEN, "board does not answer within 60 s"),
+        ([BOARD], {}, "Ray's authentication is off"),
+        ([Node("board", {"profiler:x": 1.0}, HERE)], TOKEN, "1 node: 0 CPUs, 0 GPUs"),
+    ],
+)
+def test_what_is_to_be_looked_at_is_said_with_what_to_do(nodes, environment, seen):
+    (found,) = [one for one in diagnose(nodes, HERE, environment) if not one.well]
+    assert found.seen == seen
+    assert found.advice
+
+
+def test_versions_are_those_that_are_installed():
+    assert versions()["ray"] == ray.__version__
+    assert "missing" not in versions().values()
+
+
+def test_the_command_examines_a_cluster_of_two_nodes(capsys):
+    store = 100 * 1024 * 1024
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": store}
+    )
+    try:
+        cluster.add_node(num_cpus=2, resources={"profiler:board": 1}, object_store_memory=store)
+        assert main(["doctor", "--address", cluster.address]) == 1  # without a token
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "ok    2 nodes: 3 CPUs, 0 GPUs"
+    assert lines[1].startswith("ok    profiler board on ")
+    assert [line[:4] for line in lines[2:]] == ["ok  ", "ok  ", "look"]
+
+
+def test_a_wrong_address_is_answered_in_a_line(capsys):
+    assert main(["doctor", "--address", "127.0.0.1:1"]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("secateur: no Ray cluster at 127.0.0.1:1 (")
+    assert errors.count("\n") == 1

@@ -1,0 +1,80 @@
+"""A search on a Ray cluster whose nodes come and go while it runs."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from secateur.cluster.cli import main
+from secateur.cluster.journal import Journal
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
+STORE = 150 * 1024 * 1024
+PATIENCE_S = 240
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
+
+
+def run(*arguments: object) -> str:
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def archive(directory: Path) -> str:
+    return json.loads(run("status", directory, "--json"))["archive_hash"]
+
+
+@pytest.fixture
+def cluster():
+    made = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE}
+    )
+    yield made
+    made.shutdown()
+
+
+def test_nodes_that_leave_and_join_do_not_change_the_archive(cluster, tmp_path):
+    local, directory = tmp_path / "local", tmp_path / "cluster"
+    run("search", EXAMPLE, "--run", local, "--evaluations", 40)
+    leaving = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    weights = ("--set", f"network.weights={local / 'dense.safetensors'}")
+    asked = command(
+        *("search", EXAMPLE, "--run", directory, "--evaluations", 40, *weights),
+        *("--address", cluster.address),
+    )
+    with subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as p:
+        try:
+            wait_for_answers(directory, 8, p)
+            cluster.remove_node(leaving)
+            cluster.add_node(num_cpus=2, object_store_memory=STORE)
+            _, errors = p.communicate(timeout=PATIENCE_S)
+        finally:
+            p.kill()
+    assert p.returncode == 0, errors
+    assert archive(directory) == archive(local)
+    known = [one["error"] for one in Journal.open(directory).answers().values()]
+    assert not any(answer.failed for answer in known)
+    assert len({answer.worker for answer in known}) >= 2
+
+
+def wait_for_answers(directory: Path, count: int, process: subprocess.Popen) -> None:
+    begun = time.monotonic()
+    while not Journal.exists(directory) or len(Journal.open(directory).answers()) < count:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() - begun < PATIENCE_S
+        time.sleep(0.2)
+
+
+def test_an_address_where_nobody_listens_is_refused_and_leaves_nothing(tmp_path, capsys):
+    directory = tmp_path / "run"
+    asked = ["search", str(EXAMPLE), "--run", str(directory), "--address", "127.0.0.1:1"]
+    assert main(asked) == 2
+    assert "no Ray cluster at 127.0.0.1:1 (" in capsys.readouterr().err
+    assert not directory.exists()
