@@ -45,7 +45,10 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Recorded:
-    """The recorded networks: widths of shape (networks, groups), and what was measured of each."""
+    """The recorded networks: widths of shape (networks, groups), and what was measured of each.
+
+    Each network stands here once, as it was first measured: all runs begin with the same ones.
+    """
 
     widths: NDArray[np.int64]
     measured: Mapping[str, Values]
@@ -57,6 +60,10 @@ class Recorded:
         if not path.exists():
             raise SystemExit(f"nothing is recorded at {path}: run benchmarks/landscape.py")
         rows = pyarrow.parquet.read_table(path)
+        first = {
+            tuple(widths): row for row, widths in reversed([*enumerate(rows["widths"].to_pylist())])
+        }
+        rows = rows.take(sorted(first.values()))
         if limit and limit < len(rows):
             rows = rows.take(np.linspace(0, len(rows) - 1, limit).astype(np.int64))
         numbers = [name for name in rows.column_names if name not in ("kind", "origin", "widths")]
