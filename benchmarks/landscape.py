@@ -39,6 +39,7 @@ from untrained import SHAPE, Untrained
 import secateur
 from secateur.cluster.config import Config, read_config
 from secateur.methods.latency import LatencyMeter, Protocol
+from secateur.search.candidate import Estimate
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
@@ -116,11 +117,20 @@ def record(batch: Batch, root: Path, folder: Path) -> list[dict[str, Any]]:
 
 
 def time_all(network: str, target: Path) -> None:
-    """Measure the latencies that are missing; write them every hundred networks."""
+    """Measure the latencies that are missing; write them every hundred networks.
+
+    Every latency is a multiple of the dense network's, which is known in milliseconds from the
+    first time on: a machine that is faster or slower today changes nothing.
+    """
     rows = pyarrow.parquet.read_table(target).to_pylist()
     untrained = Untrained.of(int(network.removeprefix("resnet")))
     meters = {
-        name: LatencyMeter(untrained.onnx(untrained.pruner.plan.widths), SHAPE, protocol)
+        name: LatencyMeter(
+            untrained.onnx(untrained.pruner.plan.widths),
+            SHAPE,
+            protocol,
+            reference_ms=dense_latency(rows, name),
+        )
         for name, protocol in DEVICES.items()
     }
     missing = [row for row in rows if row.get(next(iter(DEVICES))) is None]
@@ -134,6 +144,16 @@ def time_all(network: str, target: Path) -> None:
         if count % 100 == 0 or count == len(order):
             write(rows, target)
             Console(stderr=True).print(f"{count} of {len(order)} timed")
+
+
+def dense_latency(rows: list[dict[str, Any]], device: str) -> Estimate | None:
+    """The middle one of those measured so far, if there are any."""
+    known = sorted(
+        (row[device], row[f"{device}_low"], row[f"{device}_high"])
+        for row in rows
+        if row["origin"] == "dense" and row.get(device) is not None
+    )
+    return Estimate(*known[len(known) // 2]) if known else None
 
 
 def write(rows: list[dict[str, Any]], target: Path) -> None:
