@@ -13,6 +13,9 @@ from .fleet import Crew, Event, Gone, Placed, Ready, failed
 from .job import Answer, Job, Role
 from .worker import Measure, Worker
 
+PROFILER = "profiler:"
+"""What the custom resource of a node that measures latencies begins with; its name follows."""
+
 
 class RayFleet:
     """Every worker is an actor of its own; payloads are put into Ray's object store once.

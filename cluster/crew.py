@@ -10,7 +10,7 @@ from ..actors.dispatcher import Disagreement, Dispatcher
 from ..actors.fleet import Crew
 from ..actors.job import Role
 from ..actors.meters import AccuracyPayload, LatencyPayload, load_accuracy, load_latency
-from ..actors.ray_fleet import RayFleet
+from ..actors.ray_fleet import PROFILER, RayFleet
 from ..methods.latency import Protocol
 from ..search.candidate import Estimate
 from .config import Config
@@ -126,5 +126,5 @@ def _profiler(run: Record, workpiece: Workpiece, cores: CoreSplit) -> Crew:
         payload,
         cores=cores.profiler,
         cpus=settings.threads,
-        resources={f"profiler:{name}": 1.0} if name else {},
+        resources={f"{PROFILER}{name}": 1.0} if name else {},
     )

@@ -11,12 +11,11 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ..actors.ray_fleet import alive_nodes
+from ..actors.ray_fleet import PROFILER, alive_nodes
 
 PACKAGES = ("secateur", "ray", "torch", "onnxruntime", "numpy")
 """What must be the same on all nodes: a search sends its values from one to the other."""
 
-PROFILER = "profiler:"
 SKEW_S = 1.0
 PATIENCE_S = 60.0
 

@@ -58,9 +58,9 @@ class _State:
     answers: dict[int, dict[str, Answer]] = field(default_factory=dict)
     finetuned: list[Finetuned] = field(default_factory=list)
 
-    def take(self, kind: str, body: str) -> None:
-        """Take the next entry."""
-        self.hash = _chained(self.hash, kind, body)
+    def take(self, kind: str, body: str, hashed: str) -> None:
+        """Take the next entry, with its hash."""
+        self.hash = hashed
         self.count += 1
         values = json.loads(body)
         match kind:
@@ -257,7 +257,7 @@ class Journal:
                     f"entry {row.number} of {self._database.address} does not follow from the one "
                     "before: the journal was cut or edited; use a copy that was not, by --on"
                 )
-            state.take(row.kind, row.body)
+            state.take(row.kind, row.body, row.hash)
         return state
 
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
@@ -275,7 +275,7 @@ class Journal:
             self._database.write(write)
         except IntegrityError:
             self._require_written(state.count, hashed)
-        state.take(kind, body)
+        state.take(kind, body, hashed)
 
     def _require_written(self, number: int, hashed: str) -> None:
         """An entry may be there already: written just before its server was lost."""
