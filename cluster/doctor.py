@@ -37,6 +37,7 @@ class Node:
     resources: Mapping[str, float]
     versions: Mapping[str, str] | None
     skew_s: float = 0.0
+    authentication: str = "disabled"
 
     @property
     def profilers(self) -> list[str]:
@@ -47,12 +48,10 @@ class Node:
 def examine() -> Iterator[Finding]:
     """Examine the Ray cluster that this process has joined."""
     nodes = [_asked(node) for node in alive_nodes()]
-    yield from diagnose(nodes, versions(), os.environ)
+    yield from diagnose(nodes, versions())
 
 
-def diagnose(
-    nodes: Sequence[Node], here: Mapping[str, str], environment: Mapping[str, str]
-) -> Iterator[Finding]:
+def diagnose(nodes: Sequence[Node], here: Mapping[str, str]) -> Iterator[Finding]:
     """Tell what the nodes are fit for, beside the versions `here`."""
     cpus, gpus = (sum(node.resources.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
     yield Finding(
@@ -69,9 +68,12 @@ def diagnose(
     )
     for node in nodes:
         yield _finding(node, here)
+    open_to_all = [node.name for node in nodes if node.versions and node.authentication != "token"]
     yield Finding(
-        environment.get("RAY_AUTH_MODE") == "token",
-        f"Ray's authentication is {environment.get('RAY_AUTH_MODE', 'off')}",
+        not open_to_all,
+        f"no token is asked for on {', '.join(open_to_all)}"
+        if open_to_all
+        else "every node asks for a token",
         "whoever reaches Ray's ports can run code: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH "
         "on all nodes, or keep the network to yourself",
     )
@@ -109,11 +111,13 @@ def _asked(node: Mapping[str, Any]) -> Node:
     task = ray.remote(_told).options(num_cpus=0, scheduling_strategy=there)
     begun = time.time()
     try:
-        found, clock = ray.get(task.remote(), timeout=PATIENCE_S)
+        found, clock, authentication = ray.get(task.remote(), timeout=PATIENCE_S)
     except (ray.exceptions.RayError, TimeoutError):
         return Node(name, resources, None)
-    return Node(name, resources, found, clock - (begun + time.time()) / 2)
+    skew_s = clock - (begun + time.time()) / 2
+    return Node(name, resources, found, skew_s, authentication)
 
 
-def _told() -> tuple[dict[str, str], float]:
-    return versions(), time.time()
+def _told() -> tuple[dict[str, str], float, str]:
+    """Tell of the node that this runs on, whose Ray hands its own environment to its workers."""
+    return versions(), time.time(), os.environ.get("RAY_AUTH_MODE", "disabled")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -6,13 +8,12 @@ from secateur.cluster.cli import main
 from secateur.cluster.doctor import Node, diagnose, versions
 
 HERE = {"python": "3.11.7", "ray": "2.60.0", "torch": "2.14.1"}
-TOKEN = {"RAY_AUTH_MODE": "token"}
-HEAD = Node("head", {"CPU": 8.0}, HERE)
-BOARD = Node("board", {"CPU": 4.0, "GPU": 1.0, "profiler:jetson": 1.0}, HERE, skew_s=0.2)
+HEAD = Node("head", {"CPU": 8.0}, HERE, authentication="token")
+BOARD = Node("board", {"CPU": 4.0, "GPU": 1.0, "profiler:jetson": 1.0}, HERE, 0.2, "token")
 
 
-def told(*nodes: Node, environment=TOKEN) -> dict[str, bool]:
-    return {one.seen: one.well for one in diagnose(nodes, HERE, environment)}
+def told(*nodes: Node) -> dict[str, bool]:
+    return {one.seen: one.well for one in diagnose(nodes, HERE)}
 
 
 def test_a_cluster_that_lacks_nothing_is_well():
@@ -21,27 +22,26 @@ def test_a_cluster_that_lacks_nothing_is_well():
         "profiler jetson on board": True,
         "head: 8 CPUs, the same versions": True,
         "board: 4 CPUs, the same versions": True,
-        "Ray's authentication is token": True,
+        "every node asks for a token": True,
     }
 
 
 @pytest.mark.parametrize(
-    ("nodes", "environment", "seen"),
+    ("nodes", "seen"),
     [
-        ([HEAD], TOKEN, "no profiler"),
+        ([HEAD], "no profiler"),
         (
-            [Node("board", BOARD.resources, {**HERE, "torch": "2.9"})],
-            TOKEN,
+            [replace(BOARD, versions={**HERE, "torch": "2.9"})],
             "board has torch 2.9 (here 2.14.1)",
         ),
-        ([Node("board", BOARD.resources, HERE, skew_s=-7.0)], TOKEN, "board's clock is -7.0 s off"),
-        ([Node("board", BOARD.resources, None)], TOKEN, "board does not answer within 60 s"),
-        ([BOARD], {}, "Ray's authentication is off"),
-        ([Node("board", {"profiler:x": 1.0}, HERE)], TOKEN, "1 node: 0 CPUs, 0 GPUs"),
+        ([replace(BOARD, skew_s=-7.0)], "board's clock is -7.0 s off"),
+        ([replace(BOARD, versions=None)], "board does not answer within 60 s"),
+        ([HEAD, replace(BOARD, authentication="disabled")], "no token is asked for on board"),
+        ([replace(BOARD, resources={"profiler:x": 1.0})], "1 node: 0 CPUs, 0 GPUs"),
     ],
 )
-def test_what_is_to_be_looked_at_is_said_with_what_to_do(nodes, environment, seen):
-    (found,) = [one for one in diagnose(nodes, HERE, environment) if not one.well]
+def test_what_is_to_be_looked_at_is_said_with_what_to_do(nodes, seen):
+    (found,) = [one for one in diagnose(nodes, HERE) if not one.well]
     assert found.seen == seen
     assert found.advice
 
@@ -51,21 +51,22 @@ def test_versions_are_those_that_are_installed():
     assert "missing" not in versions().values()
 
 
-def test_the_command_examines_a_cluster_of_two_nodes(capsys):
+def test_the_command_examines_a_cluster_of_two_nodes(monkeypatch, capsys):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # of the nodes that are started here
     store = 100 * 1024 * 1024
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": store}
     )
     try:
         cluster.add_node(num_cpus=2, resources={"profiler:board": 1}, object_store_memory=store)
-        assert main(["doctor", "--address", cluster.address]) == 1  # without a token
+        assert main(["doctor", "--address", cluster.address]) == 1
     finally:
         ray.shutdown()
         cluster.shutdown()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ok    2 nodes: 3 CPUs, 0 GPUs"
     assert lines[1].startswith("ok    profiler board on ")
-    assert [line[:4] for line in lines[2:]] == ["ok  ", "ok  ", "look"]
+    assert [line[:4] for line in lines[2:]] == ["ok  ", "ok  ", "look"]  # without a token
 
 
 def test_a_wrong_address_is_answered_in_a_line(capsys):
