@@ -1,8 +1,10 @@
 """Database: where journals are kept - a file of a run's own, or a server that many runs share."""
 
+import contextlib
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,10 +49,11 @@ class Database:
             ) from error
         self.address = parsed._replace(password=None).render_as_string()
         self._is_file = parsed.get_backend_name() == "sqlite"
+        self._is_ahead = False
         self._was_there = False
         weakref.finalize(self, self._engine.dispose)  # nobody has to close what is only looked at
         if self._is_file:
-            sql.event.listen(self._engine, "connect", _durable)
+            sql.event.listen(self._engine, "connect", self._set_up)
 
     @classmethod
     def in_file(cls, path: Path) -> "Database":
@@ -101,9 +104,46 @@ class Database:
             return time.time()
         return float(connection.scalar(sql.text("select extract(epoch from clock_timestamp())")))
 
+    @contextmanager
+    def writing_ahead(self) -> Iterator[None]:
+        """Have a file commit in microseconds, into a log beside it, while it is written a lot.
+
+        A commit outlives any process at once, a loss of power after the next `flush`. At the end
+        the database is a single file again.
+        """
+        self._is_ahead = self._is_file
+        self.close()
+        try:
+            yield
+        finally:
+            self._is_ahead = False
+            self.close()
+            if self._is_file:
+                self._fold()
+
+    def flush(self) -> None:
+        """Bring to the disk what a file's log has."""
+        if self._is_ahead:
+            self.read(lambda connection: connection.execute(sql.text("pragma wal_checkpoint")))
+
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+    def _set_up(self, connection: Any, _: Any) -> None:
+        """Set up a connection to a file."""
+        connection.execute("pragma busy_timeout = 10000")
+        mode = "delete"
+        if self._is_ahead:  # a file system that lacks what this needs stays as it is
+            (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
+        connection.execute(f"pragma synchronous = {'normal' if mode == 'wal' else 'full'}")
+
+    def _fold(self) -> None:
+        """Take the log into the file, unless somebody is reading: then the next one does."""
+        with contextlib.suppress(JournalError):
+            self.read(
+                lambda connection: connection.execute(sql.text("pragma journal_mode = delete"))
+            )
 
     def _reading(self, work: Callable[[sql.Connection], T]) -> T:
         with self._engine.connect() as connection:
@@ -146,8 +186,3 @@ class Database:
 
 def _options(url: sql.URL) -> dict[str, Any]:
     return {} if url.get_backend_name() == "sqlite" else {"pool_pre_ping": True}
-
-
-def _durable(connection: Any, _: Any) -> None:
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA busy_timeout=10000")

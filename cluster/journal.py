@@ -1,7 +1,8 @@
 """Journal: what was asked, answered and noted, in order. A run's state is a function of it.
 
-Every entry carries a hash over itself and the one before, so that a journal which was cut or edited
-is found out. An entry is durable when the call returns. Nothing in it is a pickle.
+Every entry carries a hash over itself and the one before, so that a journal which was cut or
+edited is found out. When the call returns, an entry outlives any process; a loss of power, some
+seconds later (on a server at once): what it takes is asked and measured again. Nothing is a pickle.
 """
 
 import contextlib
@@ -180,17 +181,19 @@ class Journal:
         taken over because this one stood still for too long.
         """
         self._database.write(self._tenure.take)
-        ended = threading.Event()
-        prolonging = threading.Thread(target=self._prolong, args=(ended,), daemon=True)
-        prolonging.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            prolonging.join()
-            with contextlib.suppress(JournalError):
-                self._database.write(self._tenure.give_up, patience_s=0.0)
-            self._sitting = None
+        self._read_news()
+        with self._database.writing_ahead():
+            ended = threading.Event()
+            prolonging = threading.Thread(target=self._prolong, args=(ended,), daemon=True)
+            prolonging.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                prolonging.join()
+                with contextlib.suppress(JournalError):
+                    self._database.write(self._tenure.give_up, patience_s=0.0)
+                self._sitting = None
 
     def sit_down(self) -> None:
         """Begin a sitting: from here on, while the run is held, its time counts."""
@@ -245,6 +248,12 @@ class Journal:
         self._database.close()
 
     def _current(self) -> _State:
+        """The state by now. Nobody else can have written while this process holds the run."""
+        if not self._tenure.is_mine:
+            self._read_news()
+        return self._state
+
+    def _read_news(self) -> None:
         """Read what was written since the last time, by whomever, and hold it against its hash."""
         state = self._state
         news = entries.select().where(entries.c.run == self._run, entries.c.number >= state.count)
@@ -258,7 +267,6 @@ class Journal:
                     "before: the journal was cut or edited; use a copy that was not, by --on"
                 )
             state.take(row.kind, row.body, row.hash)
-        return state
 
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
         """Write an entry, in one transaction with the proof that this process may."""
@@ -299,6 +307,7 @@ class Journal:
         while not ended.wait(tenure.HOLD_SECONDS / 6):
             try:
                 self._database.write(self._prove, patience_s=0.0)
+                self._database.flush()
             except JournalError:
                 continue  # the next entry will tell
             except Superseded:

@@ -41,6 +41,11 @@ class Tenure:
         self._place = place
         self._term: int | None = None
 
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process has taken the run and not given it up; it may be replaced by now."""
+        return self._term is not None
+
     def is_held(self, connection: sql.Connection) -> bool:
         """Whether a live process holds the run, this one or another."""
         return self._is_alive(connection, self._read(connection))

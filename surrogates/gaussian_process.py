@@ -15,6 +15,9 @@ _THREADS = ThreadpoolController()  # looks for the libraries once: that takes lo
 LEARNED_FROM = 128
 """Data that the kernel's parameters are fitted to: a likelihood costs the cube of their number."""
 
+KNOWN = 1000
+"""Data that a process knows at most: the latest, and as many evenly spread over those before."""
+
 RELEARNED = 10
 """New data after which the kernel's parameters are found anew."""
 
@@ -24,16 +27,17 @@ class GaussianProcess:
 
     The kernel's parameters are those of the largest likelihood from a fixed start, on one thread,
     so that the same data give the same model. Where there are many data they are found on some of
-    them, evenly spread, and anew with every tenth; the process itself knows all.
+    them, evenly spread, and anew with every tenth; the process itself knows up to a thousand.
     """
 
     def __init__(self, features: NDArray[np.float64], values: NDArray[np.float64]) -> None:
         count = len(values) // RELEARNED * RELEARNED or len(values)
         some = np.unique(np.linspace(0, count - 1, LEARNED_FROM).astype(np.int64))
         kernel = _kernel(features[some].tobytes(), values[some].tobytes(), features.shape[1])
+        known = _known(len(values))
         self._model = GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True)
         with _THREADS.limit(limits=1):
-            self._model.fit(features, values)
+            self._model.fit(features[known], values[known])
 
     def __call__(
         self, features: NDArray[np.float64]
@@ -42,6 +46,15 @@ class GaussianProcess:
         with _THREADS.limit(limits=1):
             mean, deviation = self._model.predict(features, return_std=True)
         return mean, deviation
+
+
+def _known(count: int) -> NDArray[np.int64]:
+    """Choose which of so many data, in the order in which they came, a process knows."""
+    if count <= KNOWN:
+        return np.arange(count)
+    latest = count - KNOWN // 2
+    earlier = np.linspace(0, latest - 1, KNOWN - KNOWN // 2).astype(np.int64)
+    return np.concatenate([earlier, np.arange(latest, count)])
 
 
 @lru_cache(maxsize=16)

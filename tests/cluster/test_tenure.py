@@ -18,7 +18,9 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from secateur.cluster.journal import Journal
-with Journal.open(Path(sys.argv[1])).held():
+journal = Journal.open(Path(sys.argv[1]))
+with journal.held():
+    journal.note("groups", ["held"])
     print("held", flush=True)
     time.sleep(600)
 """
@@ -113,3 +115,19 @@ def test_time_counts_while_the_run_is_held(journal):
         time.sleep(0.2)
         journal.asked(DENSE, COST)
     assert 0.2 <= journal.elapsed_seconds() < 60
+
+
+def test_a_run_that_nobody_works_on_is_a_single_file(in_file):
+    with in_file.held():
+        in_file.asked(DENSE, COST)
+        assert (in_file.folder / "journal.db-wal").exists()
+    assert [path.name for path in in_file.folder.iterdir()] == ["journal.db"]
+
+
+def test_what_a_killed_holder_wrote_is_there_for_the_next(journal, holder):
+    holder.kill()
+    holder.wait()
+    assert journal.fact("groups") == ["held"]
+    with journal.held():
+        journal.note("groups", ["a"])
+    assert not list(journal.folder.glob("*-wal"))

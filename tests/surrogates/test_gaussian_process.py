@@ -60,3 +60,11 @@ def test_what_came_since_the_kernel_was_found_counts_all_the_same():
     mean, deviation = GaussianProcess(MEASURED[:39], hill(MEASURED[:39]))(MEASURED[36:39])
     np.testing.assert_allclose(mean, hill(MEASURED[36:39]), atol=0.02)
     assert deviation.max() < 0.1
+
+
+def test_of_many_data_it_knows_the_latest_and_some_from_before():
+    inputs = np.random.default_rng(1).random((5000, 3))
+    inputs[4600:] += 2  # the latest are elsewhere
+    mean, deviation = GaussianProcess(inputs, hill(inputs))(inputs[[0, 2000, 4999]])
+    np.testing.assert_allclose(mean, hill(inputs[[0, 2000, 4999]]), atol=0.05)
+    assert np.all(deviation < 0.05)
