@@ -19,7 +19,7 @@ from .pace import Pace
 T = TypeVar("T")
 
 ATTEMPTS = 3
-"""Workers that may fail one job, by death or by slowness."""
+"""Workers that may fail one job, by death or by slowness, their nodes being there still."""
 
 
 class WorkersLost(RuntimeError):
@@ -41,6 +41,7 @@ class _Task:
     job: Job
     queued: bool = True
     attempts: int = 0  # begun so far
+    losses: int = 0  # of them, by the worker's death or slowness
     holders: int = 0  # workers that are at it
     answer: Answer | None = None
 
@@ -188,8 +189,8 @@ class Dispatcher:
                 case Ready(worker):
                     del desk.starting[worker]
                     desk.idle.append(worker)
-                case Gone(worker, reason):
-                    self._lose(desk, worker, reason)
+                case Gone(worker, reason, with_node):
+                    self._lose(desk, worker, reason, blamed=not with_node)
                 case _:
                     self._collect(desk, event)
             self._assign(desk)
@@ -230,8 +231,11 @@ class Dispatcher:
         task.answer = answer
         self._answers.append(answer)
 
-    def _lose(self, desk: _Desk, worker: str, reason: str) -> None:
-        """Replace a worker, unless too many are lost in a row; its job is handed on or given up."""
+    def _lose(self, desk: _Desk, worker: str, reason: str, *, blamed: bool = True) -> None:
+        """Replace a worker, unless too many are lost in a row; its job is handed on or given up.
+
+        Neither the worker nor its job is to be `blamed` where the whole node has gone.
+        """
         role = self._roles.pop(worker)
         self._fleet.dismiss(worker)
         desk.workers.remove(worker)
@@ -239,7 +243,7 @@ class Dispatcher:
             desk.placed.remove(worker)
             desk.empty_since = self._fleet.now()
         desk.starting.pop(worker, None)
-        desk.losses += 1
+        desk.losses += blamed
         if desk.losses > ATTEMPTS * max(1, self._fleet.wanted()[role]):
             raise WorkersLost(f"every {role} dies, the last by: {reason}")
         self._hire()
@@ -248,13 +252,14 @@ class Dispatcher:
             return
         task = lease.task
         task.holders -= 1
+        task.losses += blamed
         lease.over = True
         if task.answer is not None or task.holders or task.queued:
             return
-        if task.attempts < ATTEMPTS:
+        if task.losses < ATTEMPTS:
             desk.queue_first(task)
             return
-        told = f"lost {task.attempts} workers, the last by: {reason}"
+        told = f"lost {task.losses} workers, the last by: {reason}"
         answer = failed(task.job, told, worker)
         seconds = self._fleet.now() - lease.begun
         self._answer(task, replace(answer, seconds=seconds, attempt=lease.attempt))

@@ -26,10 +26,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A worker died or could not load."""
+    """A worker died or could not load: of its job, maybe, unless it went `with_node`."""
 
     worker: str
     reason: str
+    with_node: bool = False
 
 
 Event = Placed | Ready | Gone | Answer

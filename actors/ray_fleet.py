@@ -30,6 +30,7 @@ class RayFleet:
         self._crews = dict(crews)
         self._payloads = {role: ray.put(crew.payload) for role, crew in crews.items()}
         self._handles: dict[str, Any] = {}
+        self._nodes: dict[str, str] = {}  # where the placed ones are
         self._pending: dict[Any, tuple[str, Job | _Step]] = {}
         self._wanted: tuple[float, dict[Role, int]] = (-math.inf, {})
 
@@ -59,7 +60,7 @@ class RayFleet:
         )
         handle: Any = actor.remote()
         self._handles[worker] = handle
-        self._pending[handle.is_placed.remote()] = (worker, _Step.PLACING)
+        self._pending[handle.place.remote()] = (worker, _Step.PLACING)
         loading = handle.load.remote(worker, crew.load, self._payloads[role], crew.cores)
         self._pending[loading] = (worker, _Step.LOADING)
 
@@ -70,6 +71,7 @@ class RayFleet:
     def dismiss(self, worker: str) -> None:
         """Kill the actor."""
         ray.kill(self._handles.pop(worker))
+        self._nodes.pop(worker, None)
         self._pending = {ref: of for ref, of in self._pending.items() if of[0] != worker}
 
     def wait(self, until: float) -> Sequence[Event]:
@@ -94,16 +96,24 @@ class RayFleet:
         try:
             result = ray.get(reference)
         except RayActorError as error:
-            return Gone(worker, _reason(error))
+            return Gone(worker, _reason(error), with_node=not self._has_node(worker))
         except RayTaskError as error:
             if isinstance(job, Job):
                 return failed(job, error.cause, worker)
             return Gone(worker, _reason(error))
-        if not isinstance(job, Job):
-            return Placed(worker) if job is _Step.PLACING else Ready(worker)
+        if job is _Step.PLACING:
+            self._nodes[worker] = result
+            return Placed(worker)
+        if job is _Step.LOADING:
+            return Ready(worker)
         if not isinstance(result, Answer):
             return failed(job, f"expected an answer, got {type(result).__name__}", worker)
         return result
+
+    def _has_node(self, worker: str) -> bool:
+        """Whether the worker's node is there; one that was nowhere yet has lost none."""
+        node = self._nodes.get(worker)
+        return node is None or any(one["NodeID"] == node for one in alive_nodes())
 
 
 class _Step(Enum):
@@ -116,8 +126,9 @@ class _Step(Enum):
 class _Actor:
     """A process of Ray's that becomes a worker."""
 
-    def is_placed(self) -> None:
-        """Return: whoever is answered knows that the process runs."""
+    def place(self) -> str:
+        """Return the node: whoever is answered knows that the process runs there."""
+        return str(ray.get_runtime_context().get_node_id())
 
     def load(
         self, name: str, load: Callable[[Any], Measure], payload: Any, cores: Collection[int]

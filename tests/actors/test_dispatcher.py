@@ -35,6 +35,8 @@ class Script:
         self.tried[job.number] += 1
         planned = self._attempts.get(job.number, [])
         seconds, what = planned[attempt] if attempt < len(planned) else (1.0, 1.0)
+        if what == "node":
+            return seconds, Gone(worker, "the node has gone", with_node=True)
         if what == "dies":
             return seconds, Gone(worker, "segmentation fault")
         if isinstance(what, str):
@@ -286,6 +288,14 @@ def test_a_role_that_is_back_is_told_too():
     fleet.sizes["profiler"] = 1
     assert found.next_answer().quantity == "latency_ms"
     assert told == [("profiler",), ()]
+
+
+def test_a_job_outlives_all_the_nodes_that_go_under_it():
+    script = Script(_0=[(0.5, "node")] * 10)
+    found, _ = dispatcher(script, 1)
+    (told,) = answers(found, errors(1))
+    assert not told.failed
+    assert told.attempt == 11
 
 
 def test_nobody_is_hired_for_workers_whose_node_has_left():
