@@ -1,0 +1,135 @@
+"""One archive, whoever measures, how fast, in which order, and however often the run is killed.
+
+The workers are simulated, so that many of them fit; tests/cluster/test_search_and_resume.py kills
+real ones.
+"""
+
+import math
+import multiprocessing
+import random
+from pathlib import Path
+
+import pytest
+
+from secateur.actors.dispatcher import Dispatcher
+from secateur.actors.fleet import Gone
+from secateur.actors.job import Answer, Job
+from secateur.actors.simulated_fleet import SimulatedFleet
+from secateur.cluster.archive import archive_hash
+from secateur.cluster.coordinator import Coordinator
+from secateur.cluster.journal import Journal
+from secateur.methods.cost import Cost
+from secateur.search.algorithm import Search
+from secateur.search.candidate import Estimate
+from secateur.search.goals import Goals
+from secateur.search.hamp import HAMP
+from secateur.search.objective import Objective
+from secateur.search.space import LayerGroup, Space
+from secateur.surrogates.latency_model import latency_model
+
+SPACE = Space(tuple(LayerGroup(name, 32, 2, 2) for name in "abcd"))
+GOALS = Goals((Objective("error", relative=False), Objective("latency_ms", relative=True)))
+BUDGET, KILLS = 60, 50
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__, "secateur.cluster.coordinator"])
+
+
+def measured(job: Job) -> float:
+    """What any worker answers: an error that falls, and a latency that rises, with the widths."""
+    kept = [width / 32 for width in job.genome]
+    if job.quantity == "latency_ms":
+        return 1 + sum(kept)
+    return 0.1 + 0.2 * sum(weight * (1 - k) ** 2 for weight, k in enumerate(kept, start=1))
+
+
+def unsteady(rng: random.Random):
+    """Workers that take their time, die, lose their node or hang, each time anew."""
+
+    def behaviour(worker: str, job: Job):
+        fate, seconds = rng.random(), rng.expovariate(1.0)
+        if fate < 0.02:
+            return seconds, Gone(worker, "shot")
+        if fate < 0.10:
+            return seconds, Gone(worker, "the node has gone", with_node=True)
+        if fate < 0.11:
+            return math.inf, Gone(worker, "hangs")
+        value = Estimate.exact(measured(job))
+        return seconds, Answer(job.number, job.quantity, value, worker, seconds)
+
+    return behaviour
+
+
+def run(folder: Path, evaluators: int, seed: int | None = None) -> None:
+    """Begin the search or go on with it, to its end."""
+    behaviour = unsteady(random.Random(seed))
+    fleet = SimulatedFleet({"evaluator": evaluators, "profiler": 1}, behaviour)
+    surrogates = [latency_model(SPACE.dense)] * 2
+    journal = Journal.open(folder) if Journal.exists(folder) else Journal.create(folder, {})
+    with journal.held():
+        Coordinator(
+            Search(HAMP(SPACE, GOALS, surrogates, seed=5), SPACE, window=8),
+            journal,
+            Dispatcher(fleet, lease_seconds=60.0),
+            quantities=GOALS.quantities,
+            cost=lambda genome: Cost(sum(genome), sum(genome), sum(genome)),
+            budget=BUDGET,
+        ).run()
+    journal.close()
+
+
+def answers(folder: Path) -> dict:
+    """Everything answered so far, by candidate and quantity."""
+    if not Journal.exists(folder):
+        return {}
+    journal = Journal.open(folder)
+    known = {(n, q): a for n, of in journal.answers().items() for q, a in of.items()}
+    journal.close()
+    return known
+
+
+def hash_of(folder: Path) -> str:
+    journal = Journal.open(folder)
+    known = journal.answers()
+    rows = [
+        (one, {name: known[one.number][name].result.value for name in GOALS.quantities})
+        for one, _ in journal.candidates()
+    ]
+    journal.close()
+    assert len(rows) == BUDGET
+    return archive_hash(rows)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("one evaluator")
+    run(folder, 1, seed=0)
+    return hash_of(folder)
+
+
+@pytest.mark.parametrize("evaluators", [2, 4, 8])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_neither_the_number_of_workers_nor_their_fates_matter(tmp_path, expected, evaluators, seed):
+    run(tmp_path, evaluators, seed)
+    assert hash_of(tmp_path) == expected
+
+
+def test_kills_at_fifty_random_moments_do_not_matter(tmp_path, expected):
+    rng, kills, runs = random.Random(0), 0, 0
+    while kills < KILLS:
+        runs += 1
+        (folder := tmp_path / str(runs)).mkdir()
+        known: dict = {}
+        while True:
+            process = PROCESSES.Process(target=run, args=(folder, rng.choice([1, 2, 4, 8])))
+            process.start()
+            if kills < KILLS:
+                process.join(rng.uniform(0.0, 0.5))
+                process.kill()
+            process.join()
+            kills += process.exitcode != 0
+            after = answers(folder)
+            assert known.items() <= after.items(), "an answer was measured again or lost"
+            known = after
+            if process.exitcode == 0:
+                break
+        assert hash_of(folder) == expected
