@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from .fleet import Event, Fleet, Gone, Placed, Ready, failed
+from .fleet import Event, Fleet, Gone, Placed, Ready, WorkersLost, failed
 from .job import ROLES, Answer, Job, Quantity, Role
 from .pace import Pace
 
@@ -20,10 +20,6 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 """Workers that may fail one job, by death or by slowness, their nodes being there still."""
-
-
-class WorkersLost(RuntimeError):
-    """No worker of a role stays alive: going on would only burn time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,10 @@ from .job import Answer, Job, Role
 from .worker import Measure, Worker
 
 
+class WorkersLost(RuntimeError):
+    """No worker of a role stays alive or can be started: going on would only burn time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A worker has a place to run at, and loads."""

@@ -7,9 +7,9 @@ from enum import Enum
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayTaskError
 
-from .fleet import Crew, Event, Gone, Placed, Ready, failed
+from .fleet import Crew, Event, Gone, Placed, Ready, WorkersLost, failed
 from .job import Answer, Job, Role
 from .worker import Measure, Worker
 
@@ -28,7 +28,7 @@ class RayFleet:
 
     def __init__(self, crews: Mapping[Role, Crew]) -> None:
         self._crews = dict(crews)
-        self._payloads = {role: ray.put(crew.payload) for role, crew in crews.items()}
+        self._payloads = {role: _stored(role, crew.payload) for role, crew in crews.items()}
         self._handles: dict[str, Any] = {}
         self._nodes: dict[str, str] = {}  # where the placed ones are
         self._pending: dict[Any, tuple[str, Job | _Step]] = {}
@@ -176,6 +176,17 @@ def _take(crew: Crew, free: Sequence[dict[str, float]]) -> bool:
                 node[name] = node.get(name, 0.0) - amount
             return True
     return False
+
+
+def _stored(role: Role, payload: Any) -> Any:
+    """Put what a role loads into the object store, or beyond it on the disk."""
+    try:
+        return ray.put(payload)
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        raise WorkersLost(
+            f"no room for what every {role} loads: Ray's object store is full, and so is the disk "
+            "that it would use then; make room there (ray memory, df)"
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -30,4 +30,6 @@ class Worker:
             result = self._measure(job)
         except MemoryError as error:
             result = f"out of memory: {error}"
+        if not isinstance(result, Estimate | str):
+            raise TypeError(f"a measurement must return an Estimate, got {result!r}")
         return Answer(job.number, job.quantity, result, self._name, time.perf_counter() - start)

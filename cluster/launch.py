@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..actors.dispatcher import Dispatcher, WorkersLost
+from ..actors.dispatcher import Dispatcher
+from ..actors.fleet import WorkersLost
 from ..actors.job import Job
 from ..methods.device import device
 from ..search.algorithm import Search

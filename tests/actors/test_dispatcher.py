@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secateur.actors.dispatcher import Disagreement, Dispatcher, WorkersLost
-from secateur.actors.fleet import Gone, Ready
+from secateur.actors.dispatcher import Disagreement, Dispatcher
+from secateur.actors.fleet import Gone, Ready, WorkersLost
 from secateur.actors.job import Answer, Job
 from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.search.candidate import Estimate

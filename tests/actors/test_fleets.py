@@ -1,14 +1,16 @@
 """One contract over the fleet on Ray and its twin in this process, then what Ray adds."""
 
+import math
 import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import ray
 
-from secateur.actors.dispatcher import Dispatcher, WorkersLost
-from secateur.actors.fleet import Crew, LocalFleet
+from secateur.actors.dispatcher import Dispatcher
+from secateur.actors.fleet import Crew, LocalFleet, WorkersLost
 from secateur.actors.job import Job
 from secateur.actors.ray_fleet import RayFleet
 from secateur.search.candidate import Estimate
@@ -22,6 +24,10 @@ def load_scale(payload):
             raise MemoryError("13 is too much")
         if job.genome == (99,):
             raise TypeError("no such width")
+        if job.genome == (77,):
+            return Estimate.exact(math.nan)
+        if job.genome == (66,):
+            return np.array([0.1, 0.2])
         return Estimate.exact(payload * sum(job.genome))
 
     return measure
@@ -109,9 +115,17 @@ def test_running_out_of_memory_is_an_answer(dispatcher):
     assert answer.result == "out of memory: 13 is too much"
 
 
-def test_a_bug_in_a_measurement_is_an_answer_and_the_worker_goes_on(dispatcher):
-    dispatcher.submit(Job(1, (99,), "error"))
-    assert dispatcher.next_answer().result == "TypeError: no such width"
+@pytest.mark.parametrize(
+    ("width", "reason"),
+    [
+        (99, "TypeError: no such width"),
+        (77, "ValueError: an estimate must be finite, got nan"),
+        (66, "TypeError: a measurement must return an Estimate, got array([0.1, 0.2])"),
+    ],
+)
+def test_a_bug_in_a_measurement_is_an_answer_and_the_worker_goes_on(dispatcher, width, reason):
+    dispatcher.submit(Job(1, (width,), "error"))
+    assert dispatcher.next_answer().result.startswith(reason)
     dispatcher.submit(Job(2, (1,), "error"))
     assert dispatcher.next_answer().result == Estimate.exact(2.0)
 
