@@ -7,6 +7,7 @@ real ones.
 import math
 import multiprocessing
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -59,12 +60,13 @@ def unsteady(rng: random.Random):
     return behaviour
 
 
-def run(folder: Path, evaluators: int, seed: int | None = None) -> None:
+def run(folder: Path, evaluators: int, seed: int | None = None, url: str | None = None) -> None:
     """Begin the search or go on with it, to its end."""
     behaviour = unsteady(random.Random(seed))
     fleet = SimulatedFleet({"evaluator": evaluators, "profiler": 1}, behaviour)
     surrogates = [latency_model(SPACE.dense)] * 2
-    journal = Journal.open(folder) if Journal.exists(folder) else Journal.create(folder, {})
+    is_begun = Journal.exists(folder)
+    journal = Journal.open(folder) if is_begun else Journal.create(folder, {}, url=url)
     with journal.held():
         Coordinator(
             Search(HAMP(SPACE, GOALS, surrogates, seed=5), SPACE, window=8),
@@ -133,3 +135,17 @@ def test_kills_at_fifty_random_moments_do_not_matter(tmp_path, expected):
             if process.exitcode == 0:
                 break
         assert hash_of(folder) == expected
+
+
+def test_a_database_that_is_gone_for_a_while_does_not_matter(tmp_path, expected, server, database):
+    process = PROCESSES.Process(target=run, args=(tmp_path, 4, None, database))
+    process.start()
+    while len(answers(tmp_path)) < 20:
+        time.sleep(0.05)
+    server.stop()
+    time.sleep(5.0)
+    assert process.is_alive()
+    server.start()
+    process.join()
+    assert process.exitcode == 0
+    assert hash_of(tmp_path) == expected
