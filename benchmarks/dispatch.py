@@ -147,14 +147,15 @@ def streamed(dispatcher: Dispatcher, fleet: Fleet, workers: int, count: int) -> 
     with TemporaryDirectory() as folder:
         journal = Journal.create(Path(folder), {})
         begun, used, real = fleet.now(), time.process_time(), time.perf_counter()
-        Coordinator(
-            Search(algorithm, SPACE, window=window),
-            journal,
-            dispatcher,
-            quantities=("error", "macs"),
-            cost=lambda genome: Cost(macs=sum(genome), params=1, memory_bytes=1),
-            budget=count,
-        ).run()
+        with journal.held():
+            Coordinator(
+                Search(algorithm, SPACE, window=window),
+                journal,
+                dispatcher,
+                quantities=("error", "macs"),
+                cost=lambda genome: Cost(macs=sum(genome), params=1, memory_bytes=1),
+                budget=count,
+            ).run()
         used, real = time.process_time() - used, time.perf_counter() - real
         journal.close()
     ended = algorithm.bred[count - 2]  # the dense network is not bred

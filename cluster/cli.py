@@ -460,6 +460,7 @@ def _print_front(run: Any) -> None:
         click.echo(
             f"{', '.join(results.constraints)}: kept by {kept} of {len(results.members)} networks"
             + ("" if kept else "; shown is the one that comes nearest")
+            + (f"; {results.spared} more were spared the evaluators" if results.spared else "")
         )
 
 

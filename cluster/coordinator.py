@@ -1,7 +1,7 @@
 """Coordinator: the loop between search, journal and workers. Journal first, then act."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ..actors.dispatcher import Dispatcher
 from ..actors.job import ROLES, Answer, Job, Quantity
@@ -9,6 +9,7 @@ from ..methods.cost import Cost
 from ..search.algorithm import Search
 from ..search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
 from ..search.fidelity import Promotion
+from ..search.screening import Screening
 from ..search.space import Genome
 from .journal import Journal
 
@@ -17,6 +18,10 @@ ELSEWHERE = "an earlier run"
 
 FEWER_IMAGES = "fewer images"
 """The worker of an error that is the quick one, as the candidate deserved no better."""
+
+
+CONSTRAINTS = "constraints"
+"""The worker of an answer that was spared: the candidate exceeds a bound, whatever it would be."""
 
 
 class RunFailed(RuntimeError):
@@ -47,6 +52,7 @@ class Coordinator:
         expired: Callable[[], bool] = lambda: False,
         known: Callable[[Genome, Quantity], Estimate | None] = lambda _genome, _quantity: None,
         promotion: Promotion | None = None,
+        screening: Screening | None = None,
         watch: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._search = search
@@ -59,6 +65,7 @@ class Coordinator:
         self._expired = expired
         self._known = known
         self._promotion = promotion
+        self._screening = screening
         self._watch = watch
         self._outcomes: dict[int, Outcome] = {}
         self._handed_out: dict[int, set[Quantity]] = {}
@@ -109,9 +116,14 @@ class Coordinator:
             self._advance(candidate.number)
 
     def _advance(self, number: int) -> None:
-        """Hand out what a candidate needs next, unless it is known from elsewhere."""
+        """Hand out what a candidate needs next, unless it is known or spared."""
         candidate = self._asked[number][0]
         handed_out = self._handed_out.setdefault(number, set())
+        if (reason := self._exceeded(number)) is not None:
+            for quantity in self._missing(number):
+                if quantity not in handed_out:
+                    self._settle(Answer(number, quantity, reason, CONSTRAINTS, 0.0))
+            return
         for quantity in self._needed(number):
             if quantity in handed_out:
                 continue
@@ -123,14 +135,24 @@ class Coordinator:
             if result is None:
                 self._dispatcher.submit(Job(number, candidate.genome, quantity))
                 continue
-            answer = Answer(number, quantity, result, source, 0.0)
-            self._journal.answered(answer)
-            self._take(answer)
+            self._settle(Answer(number, quantity, result, source, 0.0))
+
+    def _settle(self, answer: Answer) -> None:
+        """Take an answer for which nobody has to measure."""
+        self._journal.answered(answer)
+        self._take(answer)
+
+    def _missing(self, number: int) -> list[Quantity]:
+        return [quantity for quantity in self._measured if quantity not in self._parts[number]]
 
     def _needed(self, number: int) -> list[Quantity]:
         """What is measured next: a quick error comes before the error, if there are two rungs."""
         (candidate, _), parts = self._asked[number], self._parts[number]
-        missing = [quantity for quantity in self._measured if quantity not in parts]
+        missing = self._missing(number)
+        if self._screening is not None and candidate.origin != "dense" and "error" in missing:
+            deciding = [one for one in missing if one in self._screening.quantities]
+            if deciding:
+                return [one for one in missing if one != "error"]
         if self._promotion is None or "error" not in missing or candidate.origin == "dense":
             return missing
         if self._known(candidate.genome, "error") is not None:
@@ -140,6 +162,22 @@ class Coordinator:
         elif len(missing) > 1:
             missing.remove("error")  # judged when all else is there
         return missing
+
+    def _exceeded(self, number: int) -> str | None:
+        """What a candidate exceeds by what is known of it, if that spares it the rest."""
+        candidate, cost = self._asked[number]
+        if self._screening is None or candidate.origin == "dense":
+            return None
+        known = asdict(cost)
+        for quantity, answer in self._parts[number].items():
+            if isinstance(answer.result, Estimate):
+                known[quantity] = answer.result.value
+        constraint = self._screening.exceeds(number, known, self._before(number))
+        return None if constraint is None else f"not measured: exceeds {constraint}"
+
+    def _before(self, number: int) -> list[Outcome]:
+        """The outcomes before a candidate's, as far as they are there."""
+        return [self._outcomes[one] for one in range(number) if one in self._outcomes]
 
     def _rough(self, number: int) -> Estimate | str | None:
         """The quick error, where the candidate deserves no better one."""
@@ -153,8 +191,7 @@ class Coordinator:
         )
         if isinstance(outcome, Failure):
             return quick if isinstance(quick, str) else None
-        earlier = [self._outcomes[one] for one in range(number) if one in self._outcomes]
-        promoted = self._promotion.promotes(number, outcome.estimates, earlier)
+        promoted = self._promotion.promotes(number, outcome.estimates, self._before(number))
         return None if promoted else quick
 
     def _take(self, answer: Answer) -> None:
@@ -178,13 +215,12 @@ def outcome_of(
     candidate: Candidate, cost: Cost, answers: dict[str, Answer], quantities: Sequence[str]
 ) -> Outcome:
     """Combine measured and counted quantities, in order; one failed answer fails the candidate."""
-    estimates = []
-    for name in quantities:
-        if name not in ROLES:
-            estimates.append(Estimate.exact(getattr(cost, name)))
-            continue
-        result = answers[name].result
+    results = {
+        name: answers[name].result if name in ROLES else Estimate.exact(getattr(cost, name))
+        for name in quantities
+    }
+    known = {name: result for name, result in results.items() if isinstance(result, Estimate)}
+    for name, result in results.items():
         if isinstance(result, str):
-            return Failure(candidate, f"{name}: {result}")
-        estimates.append(result)
-    return Evaluation(candidate, tuple(estimates))
+            return Failure(candidate, f"{name}: {result}", known)
+    return Evaluation(candidate, tuple(known.values()))

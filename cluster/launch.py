@@ -13,6 +13,7 @@ from ..actors.job import Job
 from ..methods.device import device
 from ..search.algorithm import Search
 from ..search.fidelity import Promotion, rung_agreement
+from ..search.screening import Screening
 from .algorithms import algorithm
 from .config import Config
 from .coordinator import Coordinator, RunFailed
@@ -110,6 +111,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             expired=lambda: hours is not None and run.journal.elapsed_seconds() >= 3600 * hours,
             known=taken_over.answer,
             promotion=_promotion(config),
+            screening=_screening(config),
             watch=watcher.evaluated,
         ).run()
         _tell_of_rungs(run, watcher)
@@ -164,6 +166,11 @@ def _promotion(config: Config) -> Promotion | None:
     if fidelity.images is None:
         return None
     return Promotion(fidelity.promotion, search.window, config.goals)
+
+
+def _screening(config: Config) -> Screening | None:
+    screening = Screening(config.search.window, config.goals)
+    return screening if screening.quantities else None
 
 
 def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:

@@ -16,7 +16,7 @@ from ..search.fidelity import rung_agreement
 from ..search.indicators import front, knee, running_hypervolume
 from .archive import archive_hash
 from .config import Config, check_config
-from .coordinator import FEWER_IMAGES, outcome_of
+from .coordinator import CONSTRAINTS, FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal
 from .results import Member, Results
 
@@ -76,7 +76,8 @@ class Record:
             "archive_hash": archive_hash(entries),
             "seed": self.config.search.seed,
             "elapsed_s": self.journal.elapsed_seconds(),
-            "failures": sum(values is None for _, values in entries),
+            "failures": sum(values is None for _, values in entries) - self.spared(answers),
+            **({"spared": self.spared(answers)} if self.config.constraints else {}),
             "disagreements": len(self.journal.fact(DISAGREEMENTS, [])),
             **({"missing": missing} if (missing := self.journal.fact(MISSING)) else {}),
             **self.rungs(answers),
@@ -90,6 +91,13 @@ class Record:
             "evaluations": len(self._committed(self.journal.answers())),
             "budget": self.config.search.evaluations,
         }
+
+    @staticmethod
+    def spared(answers: Answers) -> int:
+        """How many errors were not measured, as their networks exceed a bound whatever they are."""
+        return sum(
+            "error" in one and one["error"].worker == CONSTRAINTS for one in answers.values()
+        )
 
     def rungs(self, answers: Answers) -> dict[str, Any]:
         """How many candidates deserved all images, and how the rungs agree; nothing with one rung.
@@ -171,7 +179,8 @@ class Record:
                 picked.scaled[picked.front],
                 self.config.search.worst_error,
             ),
-            failures=len(committed) - len(evaluated),
+            failures=len(committed) - len(evaluated) - self.spared(answers),
+            spared=self.spared(answers),
             constraints=tuple(self.config.constraints),
             infeasible=int((judged.excess > 0).sum()),
             agreement=tuple(

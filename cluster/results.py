@@ -61,7 +61,8 @@ class Results:
     included, whatever was fine-tuned since; `picks` names the members to hand out (fastest, knee,
     most-accurate) by id: those of the search, or of the whole front where fine-tuning is its last
     rung. The front holds networks that satisfy the constraints; where `infeasible` counts all, the
-    nearest one. `search_front` is the front of the search alone, whatever was fine-tuned since.
+    nearest one. `spared` counts candidates whose error was not measured, as they violate them
+    anyway. `search_front` is the front of the search alone, whatever was fine-tuned since.
     `agreement` holds, for candidates that surrogates chose, each surrogate's Kendall tau then.
     """
 
@@ -81,6 +82,7 @@ class Results:
     failures: int
     constraints: tuple[str, ...] = ()
     infeasible: int = 0
+    spared: int = 0
     agreement: tuple[tuple[int, Mapping[str, float]], ...] = ()
     search_front: tuple[Member, ...] = ()
 

@@ -1,7 +1,8 @@
 """Candidates and their outcomes: the values that every room speaks of."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Origin = Literal["dense", "initial", "variation", "local search", "random move"]
@@ -77,10 +78,14 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A candidate that could not be measured, and why. Expected at scale."""
+    """A candidate that was not measured, and why; what is known of it all the same.
+
+    Expected at scale.
+    """
 
     candidate: Candidate
     reason: str
+    known: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 Outcome = Evaluation | Failure

@@ -19,6 +19,9 @@ class Constraint:
         if not (math.isfinite(self.bound) and self.bound > 0):
             raise ValueError(f"the bound of {self.quantity} must be above 0, got {self.bound!r}")
 
+    def __str__(self) -> str:
+        return f"{self.quantity} <= {self.bound:g}{'x' if self.relative else ''}"
+
     @classmethod
     def parse(cls, text: str) -> "Constraint":
         """Read `latency_ms <= 0.6x` (relative to the dense network) or `error <= 0.1`."""

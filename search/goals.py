@@ -66,6 +66,10 @@ class Judge:
         total = np.zeros(len(values))
         for constraint in self.goals.constraints:
             column = self.goals.quantities.index(constraint.quantity)
-            bound = constraint.bound * (self.dense[column] if constraint.relative else 1.0)
-            total += np.maximum(0.0, values[:, column] / bound - 1.0)
+            total += np.maximum(0.0, values[:, column] / self.bound(constraint) - 1.0)
         return total
+
+    def bound(self, constraint: Constraint) -> float:
+        """A constraint's bound in the quantity's own unit."""
+        column = self.goals.quantities.index(constraint.quantity)
+        return constraint.bound * (self.dense[column] if constraint.relative else 1.0)

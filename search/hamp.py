@@ -85,6 +85,7 @@ class HAMP:
         self._selection = selection or partial(portfolio_selection, reference=self._reference)
         self._judge: Judge | None = None  # from the dense network on
         self._archive: list[Evaluation] = []
+        self._failures: list[tuple[int, Failure]] = []  # each after so many evaluations
         self._tau: dict[int, tuple[float, ...]] = {}  # by the number of outcomes it was found on
         self._population: list[Evaluation] = []
         self._committed = 0
@@ -93,6 +94,7 @@ class HAMP:
         """Take the next outcome; survival over the population and the newcomer."""
         self._committed += 1
         if isinstance(outcome, Failure):
+            self._failures.append((len(self._archive), outcome))
             return
         if self._judge is None:
             self._judge = self._goals.beside(outcome.objectives)
@@ -182,11 +184,22 @@ class HAMP:
         return Candidate(number, genome, "local search", Forecast(expected, tau))
 
     def _informed(self, entries: Sequence[Evaluation]) -> list[Surrogate]:
-        """The surrogates, which also learn from what was known before, beside these entries."""
+        """The surrogates, which also learn from what was known before these entries.
+
+        That is the prior, and what is known of the failures between them. Those after the last do
+        not count: it must not matter whether they are there yet.
+        """
         known = {entry.candidate.genome for entry in entries}
+        failures = [one for after, one in self._failures if after < len(entries)]
         return [
             _with_prior(
-                surrogate, {g: v for g, v in self._prior.get(name, {}).items() if g not in known}
+                surrogate,
+                {g: v for g, v in self._prior.get(name, {}).items() if g not in known}
+                | {
+                    one.candidate.genome: one.known[name].value
+                    for one in failures
+                    if name in one.known
+                },
             )
             for name, surrogate in zip(self._goals.quantities, self._surrogates, strict=True)
         ]

@@ -5,15 +5,23 @@ import pytest
 from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import Crew, LocalFleet
 from secateur.actors.job import Answer, Job
-from secateur.cluster.coordinator import FEWER_IMAGES, Coordinator, RunFailed, outcome_of
+from secateur.cluster.coordinator import (
+    CONSTRAINTS,
+    FEWER_IMAGES,
+    Coordinator,
+    RunFailed,
+    outcome_of,
+)
 from secateur.cluster.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
+from secateur.search.constraint import Constraint
 from secateur.search.fidelity import Promotion
 from secateur.search.goals import Goals
 from secateur.search.objective import Objective
+from secateur.search.screening import Screening
 from secateur.search.space import LayerGroup, Space
 
 SPACE = Space(tuple(LayerGroup(name, 16, 2, 2) for name in "abc"))
@@ -56,7 +64,7 @@ def cost(widths):
     return Cost(macs=sum(widths) * 10, params=sum(widths), memory_bytes=sum(widths) * 4)
 
 
-def drive(journal, workers, budget=30, space=SPACE, promotion=None):
+def drive(journal, workers, budget=30, space=SPACE, **rules):
     Coordinator(
         Search(RandomSearch(space, seed=1), space, window=5),
         journal,
@@ -64,7 +72,7 @@ def drive(journal, workers, budget=30, space=SPACE, promotion=None):
         quantities=GOALS.quantities,
         cost=cost,
         budget=budget,
-        promotion=promotion,
+        **rules,
     ).run()
     return journal.candidates(), journal.answers()
 
@@ -222,3 +230,52 @@ def test_a_quick_error_that_fails_fails_the_candidate(new_journal):
     answers = drive_two_rungs(new_journal(), workers := Failing())
     assert answers[4]["error"].result == "out of memory"
     assert workers.measured[4, "error"] == 0
+
+
+def screened(*bounds: str) -> Screening:
+    return Screening(5, Goals(GOALS.objectives, tuple(map(Constraint.parse, bounds))))
+
+
+def test_who_exceeds_a_bound_is_spared_the_evaluators(new_journal):
+    _, answers = drive(
+        new_journal(), workers := Workers(), screening=screened("latency_ms <= 0.6x")
+    )
+    spared = [n for n, known in answers.items() if known["error"].worker == CONSTRAINTS]
+    assert 0 < len(spared) < 20
+    for number, known in answers.items():
+        assert workers.measured[number, "latency_ms"] == 1
+        assert workers.measured[number, "error"] == (number not in spared)
+        if number in spared:
+            assert known["latency_ms"].result.value > 0.6 * answers[0]["latency_ms"].result.value
+            assert known["error"].result == "not measured: exceeds latency_ms <= 0.6x"
+
+
+def test_who_exceeds_what_is_only_counted_is_spared_everything(new_journal):
+    _, answers = drive(
+        new_journal(), workers := Workers(), screening=screened("memory_bytes <= 0.6x")
+    )
+    spared = [n for n, known in answers.items() if known["error"].worker == CONSTRAINTS]
+    assert spared
+    for number in spared:
+        assert answers[number]["latency_ms"].worker == CONSTRAINTS
+        assert workers.measured[number, "latency_ms"] == workers.measured[number, "error"] == 0
+
+
+def test_few_images_come_after_the_bounds(new_journal):
+    rules = {"screening": screened("latency_ms <= 0.6x"), "promotion": Promotion(0.1, 5, GOALS)}
+    _, answers = drive(new_journal(), workers := TwoRungs(), **rules)
+    spared = [n for n, known in answers.items() if known["error"].worker == CONSTRAINTS]
+    assert spared
+    assert not any(workers.measured[number, "quick_error"] for number in spared)
+
+
+def test_what_is_known_of_a_failure_is_kept():
+    answers = {
+        "error": Answer(4, "error", "out of memory", "e", 0.0),
+        "latency_ms": Answer(4, "latency_ms", Estimate.exact(2.0), "p", 0.0),
+    }
+    candidate, quantities = Candidate(4, (8,), "variation"), ("error", "latency_ms", "macs")
+    assert outcome_of(candidate, Cost(7, 8, 9), answers, quantities).known == {
+        "latency_ms": Estimate.exact(2.0),
+        "macs": Estimate.exact(7),
+    }

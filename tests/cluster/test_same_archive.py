@@ -17,20 +17,23 @@ from secateur.actors.fleet import Gone
 from secateur.actors.job import Answer, Job
 from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.cluster.archive import archive_hash
-from secateur.cluster.coordinator import Coordinator
+from secateur.cluster.coordinator import CONSTRAINTS, Coordinator, outcome_of
 from secateur.cluster.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
-from secateur.search.candidate import Estimate
+from secateur.search.candidate import Estimate, Failure
+from secateur.search.constraint import Constraint
 from secateur.search.goals import Goals
 from secateur.search.hamp import HAMP
 from secateur.search.objective import Objective
+from secateur.search.screening import Screening
 from secateur.search.space import LayerGroup, Space
 from secateur.surrogates.latency_model import latency_model
 
 SPACE = Space(tuple(LayerGroup(name, 32, 2, 2) for name in "abcd"))
-GOALS = Goals((Objective("error", relative=False), Objective("latency_ms", relative=True)))
-BUDGET, KILLS = 60, 50
+OBJECTIVES = (Objective("error", relative=False), Objective("latency_ms", relative=True))
+GOALS = Goals(OBJECTIVES, (Constraint.parse("latency_ms <= 0.6x"),))
+BUDGET, WINDOW, KILLS = 60, 8, 50
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__, "secateur.cluster.coordinator"])
 
@@ -69,12 +72,13 @@ def run(folder: Path, evaluators: int, seed: int | None = None, url: str | None 
     journal = Journal.open(folder) if is_begun else Journal.create(folder, {}, url=url)
     with journal.held():
         Coordinator(
-            Search(HAMP(SPACE, GOALS, surrogates, seed=5), SPACE, window=8),
+            Search(HAMP(SPACE, GOALS, surrogates, seed=5), SPACE, window=WINDOW),
             journal,
             Dispatcher(fleet, lease_seconds=60.0),
             quantities=GOALS.quantities,
             cost=lambda genome: Cost(sum(genome), sum(genome), sum(genome)),
             budget=BUDGET,
+            screening=Screening(WINDOW, GOALS),
         ).run()
     journal.close()
 
@@ -92,19 +96,28 @@ def answers(folder: Path) -> dict:
 def hash_of(folder: Path) -> str:
     journal = Journal.open(folder)
     known = journal.answers()
-    rows = [
-        (one, {name: known[one.number][name].result.value for name in GOALS.quantities})
-        for one, _ in journal.candidates()
+    outcomes = [
+        outcome_of(one, cost, known[one.number], GOALS.quantities)
+        for one, cost in journal.candidates()
     ]
     journal.close()
-    assert len(rows) == BUDGET
-    return archive_hash(rows)
+    assert len(outcomes) == BUDGET
+    return archive_hash(
+        [
+            (one.candidate, {name: estimate.value for name, estimate in one.known.items()})
+            if isinstance(one, Failure)
+            else (one.candidate, dict(zip(GOALS.quantities, one.objectives, strict=True)))
+            for one in outcomes
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("one evaluator")
     run(folder, 1, seed=0)
+    spared = [one for one in answers(folder).values() if one.worker == CONSTRAINTS]
+    assert 0 < len(spared) < BUDGET / 2
     return hash_of(folder)
 
 
