@@ -180,20 +180,23 @@ def report(run: Path, beside: tuple[Path, ...]) -> None:
 
 
 @cli.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--address", default="auto", show_default=True, help="Ray cluster: HEAD:6379, or auto."
 )
 @click.pass_context
-def doctor(context: click.Context, address: str) -> None:
-    """Tell what a Ray cluster has for a search, what it lacks, and what to do.
+def doctor(context: click.Context, config: Path | None, address: str) -> None:
+    """Tell what a Ray cluster has for a search, with CONFIG for that one, and what to do.
 
     The exit code is 1 where something is to be looked at.
     """
+    from .config import read_config
     from .doctor import examine
     from .ray_cluster import ray_at
 
+    checked = read_config(config, {}) if config else None
     with ray_at(address, cpus=0):
-        findings = list(examine())
+        findings = list(examine(checked))
     for finding in findings:
         click.echo(
             f"ok    {finding.seen}" if finding.well else f"look  {finding.seen}: {finding.advice}"

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..actors.ray_fleet import PROFILER, alive_nodes
+from ..methods.import_path import resolve
+from .config import Config
 
 PACKAGES = ("secateur", "ray", "torch", "onnxruntime", "numpy")
 """What must be the same on all nodes: a search sends its values from one to the other."""
@@ -38,6 +41,8 @@ class Node:
     versions: Mapping[str, str] | None
     skew_s: float = 0.0
     authentication: str = "disabled"
+    is_open: bool = False  # Ray's ports can be reached from beyond the machine
+    lacking: str | None = None  # why the network cannot be built there
 
     @property
     def profilers(self) -> list[str]:
@@ -45,14 +50,30 @@ class Node:
         return [name.removeprefix(PROFILER) for name in self.resources if name.startswith(PROFILER)]
 
 
-def examine() -> Iterator[Finding]:
-    """Examine the Ray cluster that this process has joined."""
-    nodes = [_asked(node) for node in alive_nodes()]
-    yield from diagnose(nodes, versions())
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a node says when it is asked."""
+
+    versions: Mapping[str, str]
+    clock: float
+    authentication: str
+    is_open: bool
+    lacking: str | None
 
 
-def diagnose(nodes: Sequence[Node], here: Mapping[str, str]) -> Iterator[Finding]:
-    """Tell what the nodes are fit for, beside the versions `here`."""
+def examine(config: Config | None = None) -> Iterator[Finding]:
+    """Examine the Ray cluster that this process has joined, and what a configuration needs of it.
+
+    Data and weights are not looked for: the coordinator alone reads them.
+    """
+    nodes = [_asked(node, config.network.factory if config else None) for node in alive_nodes()]
+    yield from diagnose(nodes, versions(), config.workers.profiler if config else None)
+
+
+def diagnose(
+    nodes: Sequence[Node], here: Mapping[str, str], profiler: str | None = None
+) -> Iterator[Finding]:
+    """Tell what the nodes are fit for, beside the versions `here`, with a profiler of this name."""
     cpus, gpus = (sum(node.resources.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
     yield Finding(
         cpus >= 1,
@@ -60,20 +81,28 @@ def diagnose(nodes: Sequence[Node], here: Mapping[str, str]) -> Iterator[Finding
         "evaluators need CPUs: join a node by ray start --address=HEAD:6379",
     )
     profilers = [(name, node.name) for node in nodes for name in node.profilers]
+    joining = """ray start --address=HEAD:6379 --resources='{"profiler:NAME": 1}'"""
     yield Finding(
         bool(profilers),
         ", ".join(f"profiler {name} on {node}" for name, node in profilers) or "no profiler",
         "a search for latency measures on any node: where they differ, join the one that counts by "
-        """ray start --address=HEAD:6379 --resources='{"profiler:NAME": 1}'""",
+        + joining,
     )
+    if profiler is not None and profiler not in dict(profilers):
+        advice = f"its latencies would wait for one: join it by {joining}"
+        yield Finding(False, f"the search's profiler, {profiler}, is not there", advice)
     for node in nodes:
         yield _finding(node, here)
-    open_to_all = [node.name for node in nodes if node.versions and node.authentication != "token"]
+    for node in nodes:
+        if node.lacking is not None:
+            advice = "install it there, or join the node from the folder that holds it"
+            yield Finding(False, f"{node.name} lacks the network: {node.lacking}", advice)
+    open_to_all = [one.name for one in nodes if one.is_open and one.authentication != "token"]
     yield Finding(
         not open_to_all,
-        f"no token is asked for on {', '.join(open_to_all)}"
+        f"{', '.join(open_to_all)} can be reached from the network without a token"
         if open_to_all
-        else "every node asks for a token",
+        else "no node can be reached from the network without a token",
         "whoever reaches Ray's ports can run code: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH "
         "on all nodes, or keep the network to yourself",
     )
@@ -104,20 +133,41 @@ def _finding(node: Node, here: Mapping[str, str]) -> Finding:
     return Finding(True, f"{node.name}: {node.resources.get('CPU', 0):g} CPUs, the same versions")
 
 
-def _asked(node: Mapping[str, Any]) -> Node:
-    """Ask a node for its versions and its clock, by a task that runs there."""
+def _asked(node: Mapping[str, Any], factory: str | None) -> Node:
+    """Ask a node what it has, by a task that runs there."""
     name, resources = node["NodeManagerHostname"], node["Resources"]
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     task = ray.remote(_told).options(num_cpus=0, scheduling_strategy=there)
     begun = time.time()
     try:
-        found, clock, authentication = ray.get(task.remote(), timeout=PATIENCE_S)
+        told = ray.get(task.remote(node["NodeManagerPort"], factory), timeout=PATIENCE_S)
     except (ray.exceptions.RayError, TimeoutError):
         return Node(name, resources, None)
-    skew_s = clock - (begun + time.time()) / 2
-    return Node(name, resources, found, skew_s, authentication)
+    skew_s = told.clock - (begun + time.time()) / 2
+    return Node(
+        name, resources, told.versions, skew_s, told.authentication, told.is_open, told.lacking
+    )
 
 
-def _told() -> tuple[dict[str, str], float, str]:
+def _told(port: int, factory: str | None) -> _Told:
     """Tell of the node that this runs on, whose Ray hands its own environment to its workers."""
-    return versions(), time.time(), os.environ.get("RAY_AUTH_MODE", "disabled")
+    clock, lacking = time.time(), None
+    try:
+        if factory is not None:
+            resolve(factory)
+    except ValueError as error:
+        lacking = str(error)
+    mode = os.environ.get("RAY_AUTH_MODE", "disabled")
+    return _Told(versions(), clock, mode, _is_open(port), lacking)
+
+
+def _is_open(port: int) -> bool:
+    """Whether a port of this machine answers at the address by which the network knows it."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))  # an address of nobody's; nothing is sent
+            address = probe.getsockname()[0]
+        socket.create_connection((address, port), timeout=2.0).close()
+    except OSError:
+        return False
+    return not address.startswith("127.")

@@ -8,8 +8,8 @@ from secateur.cluster.cli import main
 from secateur.cluster.doctor import Node, diagnose, versions
 
 HERE = {"python": "3.11.7", "ray": "2.60.0", "torch": "2.14.1"}
-HEAD = Node("head", {"CPU": 8.0}, HERE, authentication="token")
-BOARD = Node("board", {"CPU": 4.0, "GPU": 1.0, "profiler:jetson": 1.0}, HERE, 0.2, "token")
+HEAD = Node("head", {"CPU": 8.0}, HERE, authentication="token", is_open=True)
+BOARD = Node("board", {"CPU": 4.0, "GPU": 1.0, "profiler:jetson": 1.0}, HERE, 0.2, "token", True)
 
 
 def told(*nodes: Node) -> dict[str, bool]:
@@ -22,7 +22,7 @@ def test_a_cluster_that_lacks_nothing_is_well():
         "profiler jetson on board": True,
         "head: 8 CPUs, the same versions": True,
         "board: 4 CPUs, the same versions": True,
-        "every node asks for a token": True,
+        "no node can be reached from the network without a token": True,
     }
 
 
@@ -36,7 +36,14 @@ def test_a_cluster_that_lacks_nothing_is_well():
         ),
         ([replace(BOARD, skew_s=-7.0)], "board's clock is -7.0 s off"),
         ([replace(BOARD, versions=None)], "board does not answer within 60 s"),
-        ([HEAD, replace(BOARD, authentication="disabled")], "no token is asked for on board"),
+        (
+            [HEAD, replace(BOARD, authentication="disabled")],
+            "board can be reached from the network without a token",
+        ),
+        (
+            [HEAD, replace(BOARD, lacking="cannot import 'mine'")],
+            "board lacks the network: cannot import 'mine'",
+        ),
         ([replace(BOARD, resources={"profiler:x": 1.0})], "1 node: 0 CPUs, 0 GPUs"),
     ],
 )
@@ -46,27 +53,37 @@ def test_what_is_to_be_looked_at_is_said_with_what_to_do(nodes, seen):
     assert found.advice
 
 
+def test_a_profiler_of_another_name_is_told():
+    (found,) = [one for one in diagnose([BOARD], HERE, "pi") if not one.well]
+    assert found.seen == "the search's profiler, pi, is not there"
+    assert all(one.well for one in diagnose([BOARD], HERE, "jetson"))
+
+
 def test_versions_are_those_that_are_installed():
     assert versions()["ray"] == ray.__version__
     assert "missing" not in versions().values()
 
 
-def test_the_command_examines_a_cluster_of_two_nodes(monkeypatch, capsys):
+def test_the_command_examines_a_cluster_of_two_nodes(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # of the nodes that are started here
+    config = tmp_path / "mine.yaml"
+    config.write_text("network: {factory: 'no_such_module:network'}\nworkers: {profiler: board}")
     store = 100 * 1024 * 1024
     cluster = Cluster(
         initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": store}
     )
     try:
         cluster.add_node(num_cpus=2, resources={"profiler:board": 1}, object_store_memory=store)
-        assert main(["doctor", "--address", cluster.address]) == 1
+        assert main(["doctor", str(config), "--address", cluster.address]) == 1
     finally:
         ray.shutdown()
         cluster.shutdown()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ok    2 nodes: 3 CPUs, 0 GPUs"
     assert lines[1].startswith("ok    profiler board on ")
-    assert [line[:4] for line in lines[2:]] == ["ok  ", "ok  ", "look"]  # without a token
+    assert [line[:4] for line in lines[2:4]] == ["ok  ", "ok  "]
+    assert all("lacks the network: cannot import 'no_such_module'" in line for line in lines[4:6])
+    assert "can be reached from the network without a token: whoever reaches" in lines[6]
 
 
 def test_a_wrong_address_is_answered_in_a_line(capsys):
