@@ -62,6 +62,7 @@ def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
 @click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key.")
 @click.option("--journal", metavar="URL", help="Database for the journal, not the run's folder.")
+@click.option("--artifacts", metavar="URI", help="Folder for copies of files: s3://BUCKET/FOLDER.")
 @_address_option
 def search(
     config: Path | None,
@@ -72,6 +73,7 @@ def search(
     data_root: str | None,
     sets: tuple[str, ...],
     journal: str | None,
+    artifacts: str | None,
     address: str | None,
 ) -> None:
     """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
@@ -90,7 +92,9 @@ def search(
     checked = read_config(config, overrides)
     console = Console(stderr=True)
     with watching(console, checked.quantities) as watcher:
-        finished = launch(checked, run, journal=journal, address=address, watcher=watcher)
+        finished = launch(
+            checked, run, journal=journal, artifacts=artifacts, address=address, watcher=watcher
+        )
     _print_front(finished)
     _print_files(finished)
 

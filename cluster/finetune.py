@@ -26,7 +26,7 @@ from .record import FINETUNED, Record
 from .report import write_report
 from .results import Member
 from .training import Scale, Worker, train_job
-from .workpiece import Workpiece, open_workpiece
+from .workpiece import WORKPIECE, Workpiece, open_workpiece
 
 JOBS = "jobs"
 ALL = "all"
@@ -69,13 +69,16 @@ def finetune_members(
     parents = _chosen(record, choices)
     with record.journal.held(), ray_for(config.finetune):
         watcher.say("loading data and network")
+        record.artifacts.bring_back(WORKPIECE)
         workpiece = open_workpiece(config, record.path, watcher.say)
         images, settings = len(workpiece.dataset.train), config.finetune
         require_batches(_recipe(settings), images, settings.workers)
         numbers = [
             finetune_member(record, parent, workpiece, settings, watcher) for parent in parents
         ]
-        write_report(replace(record.results(), state="complete"), record.path)
+        record.artifacts.keep(
+            *write_report(replace(record.results(), state="complete"), record.path)
+        )
     members = {member.id: member for member in record.results().members}
     return [(was, members[number]) for was, number in zip(parents, numbers, strict=True)]
 
@@ -139,9 +142,9 @@ def finetune_member(
         final_error=errors["final"],
         parent=parent.id,
     )
-    export_network(
-        workpiece, member, trained, record.path / FINETUNED / str(number), recipe=asdict(recipe)
-    )
+    folder = record.path / FINETUNED / str(number)
+    export_network(workpiece, member, trained, folder, recipe=asdict(recipe))
+    record.artifacts.keep(folder)
     record.journal.trained_further(
         Finetuned(number, parent.id, asdict(recipe), errors["search"], errors["final"])
     )

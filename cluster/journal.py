@@ -134,7 +134,7 @@ class Journal:
         database = Database(url) if url else Database.in_file(folder / FILE)
         try:
             database.require_current()
-            journal = cls(folder, database, link.get("run") or _only_run(database))
+            journal = cls(folder, database, link.get("run") or _run_in(database, folder))
             if (found := journal.fact("format")) != FORMAT:
                 raise JournalError(
                     f"{folder} has journal format {found}, this version reads {FORMAT}; "
@@ -334,8 +334,15 @@ def _answer(values: Mapping[str, Any]) -> Answer:
     return Answer(**{**values, "result": measured})
 
 
-def _only_run(database: Database) -> str:
-    known = database.read(lambda connection: connection.scalars(sql.select(runs.c.id)).all())
-    if len(known) != 1:
-        raise ValueError(f"{database.address} holds {len(known)} runs: give a database of one run")
-    return str(known[0])
+def _run_in(database: Database, folder: Path) -> str:
+    """The only run in a database, or the one that was begun in that folder."""
+    begun = sql.select(runs.c.id, runs.c.folder)
+    known = database.read(lambda connection: connection.execute(begun).all())
+    here = str(folder.absolute())
+    found = known if len(known) == 1 else [one for one in known if one.folder == here]
+    if len(found) != 1:
+        raise ValueError(
+            f"{database.address} holds {len(known)} runs, {len(found)} of them begun in {here}: "
+            "give the folder of one, as `secateur runs` lists them"
+        )
+    return str(found[0].id)

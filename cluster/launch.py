@@ -15,6 +15,7 @@ from ..search.algorithm import Search
 from ..search.fidelity import Promotion, rung_agreement
 from ..search.screening import Screening
 from .algorithms import algorithm
+from .artifacts import ELSEWHERE, elsewhere
 from .config import Config
 from .coordinator import Coordinator, RunFailed
 from .crew import workers
@@ -23,12 +24,13 @@ from .export import export_member, pick
 from .journal import Journal
 from .progress import Watcher
 from .ray_cluster import require_reachable
-from .record import MISSING, Record
+from .record import FINETUNED, MISSING, Record
 from .report import write_report
 from .tenure import Superseded
 from .warm_start import earlier, require_comparable
 from .whole_file import write_whole
 from .workpiece import (
+    WORKPIECE,
     Workpiece,
     finish_workpiece,
     load_data,
@@ -42,16 +44,24 @@ LEAST_RUNG_TAU = 0.6
 
 
 def start(
-    config: Config, directory: Path, watcher: Watcher, *, url: str | None, address: str | None
+    config: Config,
+    directory: Path,
+    watcher: Watcher,
+    *,
+    url: str | None,
+    artifacts: str | None,
+    address: str | None,
 ) -> None:
     """Check everything, make the run's folder, and work until the run is complete.
 
-    The journal is in the folder, or in the database at `url`; the workers are on this machine, or
-    on the Ray cluster at `address`.
+    The journal is in the folder, or in the database at `url`; files are kept at `artifacts` as
+    well; the workers are on this machine, or on the Ray cluster at `address`.
     """
     config = _with_absolute_paths(config)
     require_comparable(config)
     require_reachable(address)
+    if artifacts is not None:
+        elsewhere(artifacts)
     watcher.say("loading data and network")
     dataset = load_data(config)
     network, trained = load_network(config, None)
@@ -61,6 +71,7 @@ def start(
     facts = {
         "config": config.model_dump(mode="json"),
         "groups": [group.name for group in plan.groups],
+        ELSEWHERE: artifacts,
     }
     run = Record(directory, Journal.create(directory, facts, url=url))
     with run.journal.held(), _failures_noted(run):
@@ -81,6 +92,8 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
             run.journal.note(fact, None)
         run.journal.sit_down()
         watcher.say("loading data and network")
+        _make(run.path)
+        run.artifacts.bring_back([*WORKPIECE, FINETUNED])
         workpiece = open_workpiece(run.config, run.path, watcher.say)
         _work(run, workpiece, watcher, address)
 
@@ -88,6 +101,7 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | None) -> None:
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
+    run.artifacts.keep(*(run.path / name for name in WORKPIECE))
     if "latency_ms" in config.quantities:
         settings = config.latency
         known = device(threads=settings.threads, batch=settings.batch)
@@ -123,7 +137,8 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     for name in results.picks:
         watcher.say(f"exporting the {name} network")
         export_member(workpiece, pick(results, name), run.path / EXPORTS / name)
-    write_report(dataclasses.replace(results, state="complete"), run.path)
+    report = write_report(dataclasses.replace(results, state="complete"), run.path)
+    run.artifacts.keep(run.path / EXPORTS, *report)
     run.journal.note("completed", True)
 
 

@@ -15,6 +15,7 @@ from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.fidelity import rung_agreement
 from ..search.indicators import front, knee, running_hypervolume
 from .archive import archive_hash
+from .artifacts import Artifacts
 from .config import Config, check_config
 from .coordinator import CONSTRAINTS, FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal
@@ -39,6 +40,11 @@ class Record:
     def __init__(self, path: Path, journal: Journal | None = None) -> None:
         self.path = path
         self.journal = journal or Journal.open(path)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """The run's files."""
+        return Artifacts(self.journal)
 
     @cached_property
     def config(self) -> Config:

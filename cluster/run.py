@@ -87,6 +87,7 @@ def launch(
     run: str | Path | None = None,
     *,
     journal: str | None = None,
+    artifacts: str | None = None,
     address: str | None = None,
     watcher: Watcher | None = None,
 ) -> Run:
@@ -98,6 +99,9 @@ def launch(
         journal: the URL of a database to keep the journal in, rather than in the folder; see
             `cluster/database.py`. Its password is kept nowhere: later calls find it as the
             database's own client does (PGPASSWORD, `~/.pgpass`), or get the URL again.
+        artifacts: a folder or a URI, s3://BUCKET/FOLDER say, that keeps the run's files as well: a
+            resume that finds its folder empty brings them back from there; see
+            `cluster/artifacts.py`.
         address: of a Ray cluster whose nodes measure, HEAD:6379 or auto on one of them; by default
             this machine measures.
         watcher: is told of the progress.
@@ -116,7 +120,7 @@ def launch(
         )
     from .launch import start
 
-    start(config, directory, watcher or Silent(), url=journal, address=address)
+    start(config, directory, watcher or Silent(), url=journal, artifacts=artifacts, address=address)
     return Run(directory, on=journal)
 
 

@@ -28,6 +28,8 @@ from .config import Config, ConfigError
 from .whole_file import write_whole
 
 DENSE_WEIGHTS, DENSE_ONNX, RANKINGS = "dense.safetensors", "dense.onnx", "rankings.safetensors"
+WORKPIECE = (DENSE_WEIGHTS, DENSE_ONNX, RANKINGS)
+"""The files in a run's folder that it cannot go on without."""
 
 
 @dataclass(frozen=True)
