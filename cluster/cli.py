@@ -121,12 +121,13 @@ def resume(run: Path, on: str | None, address: str | None) -> None:
 @cli.command()
 @_run_argument
 @_on_option
+@click.option("--at", type=click.IntRange(min=1), help="Tell of the moment after N evaluations.")
 @_json_option
-def status(run: Path, on: str | None, as_json: bool) -> None:
+def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     """Tell how far RUN is."""
     from .run import open_run
 
-    values = open_run(run, on=on).status()
+    values = open_run(run, on=on).status(at)
     if as_json:
         click.echo(json.dumps(values))
         return

@@ -60,10 +60,10 @@ class Record:
             return "complete"
         return "failed" if self.journal.fact("failed") else "stopped"
 
-    def status(self) -> dict[str, Any]:
-        """Return how far the run is."""
+    def status(self, at: int | None = None) -> dict[str, Any]:
+        """Return how far the run is, or was `at` so many evaluations, with its population then."""
         answers = self.journal.answers()
-        committed = self._committed(answers)
+        committed = self._committed(answers)[:at]
         found = self._results(committed, answers)
         entries: list[tuple[Candidate, dict[str, float] | None]] = [
             (
@@ -87,6 +87,7 @@ class Record:
             "disagreements": len(self.journal.fact(DISAGREEMENTS, [])),
             **({"missing": missing} if (missing := self.journal.fact(MISSING)) else {}),
             **self.rungs(answers),
+            **({} if at is None else {"population": [member.id for member in self.population(at)]}),
         }
 
     def summary(self) -> dict[str, Any]:
@@ -123,6 +124,17 @@ class Record:
             if isinstance(one, Estimate) and isinstance(other, Estimate)
         ]
         return {"promoted": len(both), "rung_tau": rung_agreement(pairs)}
+
+    def population(self, at: int | None = None) -> tuple[Member, ...]:
+        """Return what the search goes on from, or went on from `at` so many evaluations."""
+        from .algorithms import survivors  # and with it, all that prunes
+
+        answers = self.journal.answers()
+        committed = self._committed(answers)[:at]
+        found = self._results(committed, answers)
+        members = {member.id: member for member in found.members} if found else {}
+        kept = survivors(self.config, [outcome for outcome, _ in committed])
+        return tuple(members[one.candidate.number] for one in kept)
 
     def results(self) -> Results:
         """Return everything found so far; there is nothing before the dense network is measured."""

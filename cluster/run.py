@@ -12,7 +12,7 @@ from .config import Config, check_config
 from .journal import Journal
 from .progress import Silent, Watcher
 from .record import Record
-from .results import Results
+from .results import Member, Results
 
 
 class Run:
@@ -36,9 +36,13 @@ class Run:
         """One of running, stopped, complete, failed."""
         return self._record.state
 
-    def status(self) -> dict[str, Any]:
-        """Return how far the run is, as `secateur status --json` prints it."""
-        return self._record.status()
+    def status(self, at: int | None = None) -> dict[str, Any]:
+        """Return how far the run is, or was, as `secateur status --json` prints it."""
+        return self._record.status(at)
+
+    def population(self, at: int | None = None) -> tuple[Member, ...]:
+        """Return the networks that the search breeds from, or bred from after `at` evaluations."""
+        return self._record.population(at)
 
     def front(self) -> dict[str, Any]:
         """Return the Pareto front and the dense network, as `secateur front --json` prints them."""

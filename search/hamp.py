@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
-from .goals import Goals, Judge
-from .indicators import Points
+from .goals import Goals
 from .local_search import Landscape, climb, predicted
 from .objective import REFERENCE
+from .population import Population, values_of
 from .randomness import generator
 from .selection import (
     Selection,
-    feasible_first,
     portfolio_selection,
     shares,
     stochastic_universal_sampling,
@@ -82,12 +81,14 @@ class HAMP:
         self._seed = seed
         self._settings = settings or Settings()
         self._reference = goals.reference(self._settings.worst_error)
-        self._selection = selection or partial(portfolio_selection, reference=self._reference)
-        self._judge: Judge | None = None  # from the dense network on
+        self._population = Population(
+            goals,
+            selection or partial(portfolio_selection, reference=self._reference),
+            self._settings.population,
+        )
         self._archive: list[Evaluation] = []
         self._failures: list[tuple[int, Failure]] = []  # each after so many evaluations
         self._tau: dict[int, tuple[float, ...]] = {}  # by the number of outcomes it was found on
-        self._population: list[Evaluation] = []
         self._committed = 0
 
     def commit(self, outcome: Outcome) -> None:
@@ -96,24 +97,15 @@ class HAMP:
         if isinstance(outcome, Failure):
             self._failures.append((len(self._archive), outcome))
             return
-        if self._judge is None:
-            self._judge = self._goals.beside(outcome.objectives)
         self._archive.append(outcome)
-        contenders = [*self._population, outcome]
-        survivors = feasible_first(
-            self._selection,
-            self._points(contenders),
-            self._violations(contenders),
-            self._settings.population,
-        )
-        self._population = [contenders[index] for index in survivors]
+        self._population.take(outcome)
 
     def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate:
         """Return the next candidate: initial design, then local search and variation in turn."""
         number = len(asked)
         rng = generator(self._seed, "breed", number)
         opening = 1 + len(self._warm) if self._warm else self._settings.population
-        if number < opening or len(self._population) < 2:
+        if number < opening or len(self._population.members) < 2:
             return self._initial(number, taken, rng)
         if self._is_local_search(number):
             return self._improve(number, asked, taken, rng)
@@ -134,17 +126,17 @@ class HAMP:
         return int((turn + 1) * share) > int(turn * share)
 
     def _vary(self, taken: Set[Genome], rng: np.random.Generator) -> Genome:
-        invested = self._invested()
+        members, invested = self._population.members, self._invested()
         rate = max(1.0 / len(self._space.groups), 0.1)
 
         def child() -> Genome:
             mother, father = stochastic_universal_sampling(invested, 2, rng)
             if mother == father:
-                father = rng.integers(len(self._population))
+                father = rng.integers(len(members))
             mixed = crossover(
                 self._space,
-                self._population[mother].candidate.genome,
-                self._population[father].candidate.genome,
+                members[mother].candidate.genome,
+                members[father].candidate.genome,
                 rng,
             )
             return mutate(self._space, mixed, rng, eta=10.0, rate=rate)
@@ -163,7 +155,7 @@ class HAMP:
         starts = self._starts(rng)
         if min(tau) < self._settings.trust:
             return Candidate(number, self._move(starts[0], taken, rng), "random move")
-        genomes, values = _genomes(self._archive), _values(self._archive)
+        genomes, values = _genomes(self._archive), values_of(self._archive)
         predictors = [
             surrogate(genomes, column)
             for surrogate, column in zip(self._informed(self._archive), values.T, strict=True)
@@ -212,7 +204,7 @@ class HAMP:
         count = len(self._archive) // RECHECK * RECHECK or len(self._archive)
         if count not in self._tau:
             known = self._archive[:count]
-            genomes, values = _genomes(known), _values(known)
+            genomes, values = _genomes(known), values_of(known)
             self._tau = {
                 count: tuple(
                     agreement(surrogate, genomes, column)
@@ -234,43 +226,34 @@ class HAMP:
 
         Those count as what is predicted of them, so that no two candidates chase the same gain.
         """
-        assert self._judge is not None
-        values = _values(self._archive)
+        judge, values = self._population.judge, values_of(self._archive)
         if in_flight:
             genomes = np.array([candidate.genome for candidate in in_flight], dtype=np.int64)
             values = np.vstack([values, predicted(predictors, genomes)])
-        feasible = values[self._judge.violations(values) == 0]
+        feasible = values[judge.violations(values) == 0]
         return Landscape(
             predictors,
-            self._judge,
-            self._judge.points(feasible),
+            judge,
+            judge.points(feasible),
             self._settings.optimism,
             self._reference,
         )
 
     def _starts(self, rng: np.random.Generator) -> list[Genome]:
         """The extreme of one objective, the others drawn by investment."""
-        points = self._points(self._population)
+        points = self._population.points
         extreme = int(np.argmin(points[:, rng.integers(points.shape[1])]))
         invested = self._invested()
         drawn = stochastic_universal_sampling(invested, self._settings.starts - 1, rng)
-        return [self._population[index].candidate.genome for index in (*drawn, extreme)]
-
-    def _points(self, evaluations: Sequence[Evaluation]) -> Points:
-        assert self._judge is not None
-        return self._judge.points(_values(evaluations))
+        return [self._population.members[index].candidate.genome for index in (*drawn, extreme)]
 
     def _invested(self) -> NDArray[np.float64]:
         """What each of the population gets; nothing where it violates a constraint."""
-        feasible = self._violations(self._population) == 0
+        feasible = self._population.violations == 0
         invested = np.zeros(len(feasible))
         if feasible.any():
-            invested[feasible] = shares(self._points(self._population)[feasible], self._reference)
+            invested[feasible] = shares(self._population.points[feasible], self._reference)
         return invested
-
-    def _violations(self, evaluations: Sequence[Evaluation]) -> NDArray[np.float64]:
-        assert self._judge is not None
-        return self._judge.violations(_values(evaluations))
 
 
 def _with_prior(surrogate: Surrogate, prior: Mapping[Genome, float]) -> Surrogate:
@@ -286,10 +269,6 @@ def _with_prior(surrogate: Surrogate, prior: Mapping[Genome, float]) -> Surrogat
 
 def _genomes(evaluations: Sequence[Evaluation]) -> Genomes:
     return np.array([entry.candidate.genome for entry in evaluations], dtype=np.int64)
-
-
-def _values(evaluations: Sequence[Evaluation]) -> Points:
-    return np.array([entry.objectives for entry in evaluations])
 
 
 def scattered(space: Space, rng: np.random.Generator) -> Genome:

@@ -14,11 +14,11 @@ from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
 
 from .candidate import Candidate, Evaluation, Outcome
-from .goals import Goals, Judge
+from .goals import Goals
 from .hamp import unseen_at_random
-from .indicators import Points
+from .population import Population
 from .randomness import generator
-from .selection import feasible_first, rank_and_crowding
+from .selection import rank_and_crowding
 from .space import Genome, Space
 
 
@@ -37,12 +37,10 @@ class NSGA2:
         seed: int,
         population: int = 20,
     ) -> None:
-        self._goals = goals
-        self._judge: Judge | None = None  # from the dense network on
         self._space = space
         self._seed = seed
         self._size = population
-        self._parents: list[Evaluation] = []
+        self._population = Population(goals, rank_and_crowding, population)
         self._offspring: list[Evaluation] = []
         self._committed = 0
         self._batch: tuple[int, list[Genome]] = (-1, [])
@@ -51,14 +49,9 @@ class NSGA2:
         """Take the next outcome; survival at the end of every generation."""
         self._committed += 1
         if isinstance(outcome, Evaluation):
-            self._judge = self._judge or self._goals.beside(outcome.objectives)
             self._offspring.append(outcome)
         if self._committed % self._size == 0:
-            contenders = [*self._parents, *self._offspring]
-            if contenders:
-                points, excess = self._judged(contenders)
-                kept = feasible_first(rank_and_crowding, points, excess, self._size)
-                self._parents = [contenders[index] for index in kept]
+            self._population.take(*self._offspring)
             self._offspring = []
 
     def breed(self, asked: Sequence[Candidate], taken: Set[Genome]) -> Candidate | None:
@@ -66,7 +59,9 @@ class NSGA2:
         number = len(asked)
         generation, place = divmod(number, self._size)
         rng = generator(self._seed, "nsga2", number)
-        if generation == 0 or (len(self._parents) < 2 and self._committed >= number - place):
+        if generation == 0 or (
+            len(self._population.members) < 2 and self._committed >= number - place
+        ):
             genome = unseen_at_random(self._space, taken, rng)
             return Candidate(number, genome, "initial")
         if self._committed < generation * self._size:
@@ -83,7 +78,7 @@ class NSGA2:
     def _mate(self, generation: int, earlier: set[Genome]) -> list[Genome]:
         """One call of pymoo's mating, with its generator seeded for this generation."""
         space = self._space
-        points, excess = self._judged(self._parents)
+        members, points = self._population.members, self._population.points
         problem = Problem(
             n_var=space.genes,
             n_obj=points.shape[1],
@@ -101,9 +96,9 @@ class NSGA2:
         rng = generator(self._seed, "nsga2 mating", generation)
         algorithm.setup(problem, seed=int(rng.integers(2**31)))
         parents = PymooPopulation.new(
-            X=np.array([space.positions(entry.candidate.genome) for entry in self._parents]),
+            X=np.array([space.positions(entry.candidate.genome) for entry in members]),
             F=points,
-            G=excess[:, None],
+            G=self._population.violations[:, None],
         )
         parents = algorithm.survival.do(
             problem,
@@ -116,12 +111,6 @@ class NSGA2:
             problem, parents, self._size, algorithm=algorithm, random_state=algorithm.random_state
         )
         return [space.at(np.rint(row).astype(np.int64)) for row in _rows(offspring)]
-
-    def _judged(self, entries: Sequence[Evaluation]) -> tuple[Points, NDArray[np.float64]]:
-        """Points of shape (entries, objectives) and violations of shape (entries,)."""
-        assert self._judge is not None
-        values = np.array([entry.objectives for entry in entries])
-        return self._judge.points(values), self._judge.violations(values)
 
 
 class _Unseen(DuplicateElimination):  # type: ignore[misc]

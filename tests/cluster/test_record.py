@@ -92,3 +92,22 @@ def written_plain(folder: Path):
 
 def test_what_surrogates_were_worth_is_told_where_they_chose(tmp_path):
     assert written(tmp_path).results().agreement == ((3, {"error": 0.7, "macs": 1.0}),)
+
+
+@pytest.mark.parametrize("algorithm", ["hamp", "nsga2"])
+def test_the_population_of_any_moment_is_told(tmp_path, algorithm):
+    record = written(tmp_path, search={"algorithm": algorithm, "population": 2})
+    told = {at: sorted(m.id for m in record.population(at)) for at in (1, 2, 3, 4)}
+    assert told[2] == [0, 1]
+    assert told[3] == [0, 1]  # network 2 is dominated; NSGA-II is in its second generation
+    assert len(told[4]) == 2
+    assert told[1] == ([0] if algorithm == "hamp" else [])
+    assert record.status(at=3)["population"] == [member.id for member in record.population(3)]
+    assert record.status(at=3)["evaluations"] == 3
+    assert record.status(at=3)["hypervolume"] < record.status()["hypervolume"]
+    assert "population" not in record.status()
+
+
+def test_a_search_without_a_population_goes_on_from_everything(tmp_path):
+    record = written(tmp_path, search={"algorithm": "random"})
+    assert [member.id for member in record.population(3)] == [0, 1, 2]
