@@ -1,23 +1,17 @@
 """Algorithms: which search runs, by the words of the configuration."""
 
-from collections.abc import Sequence
-from functools import partial
-
 from ..search.algorithm import Algorithm
 from ..search.baselines import RandomSearch, UniformScaling
-from ..search.candidate import Evaluation, Outcome
 from ..search.hamp import HAMP, Settings
 from ..search.netadapt import NetAdapt
 from ..search.nsga2 import NSGA2
-from ..search.operator_portfolio import OperatorPortfolio
-from ..search.population import Population
-from ..search.selection import Selection, portfolio_selection, rank_and_crowding
 from ..search.stopping import Patient
 from ..search.surrogate import Surrogate
 from ..surrogates.error_model import error_model
 from ..surrogates.formula import formula
 from ..surrogates.latency_model import latency_model
 from .config import Config
+from .survival import selection
 from .warm_start import Earlier
 from .workpiece import Workpiece
 
@@ -63,44 +57,13 @@ def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algor
                     trust=settings.hamp.trust,
                     worst_error=settings.worst_error,
                 ),
-                selection=_selection(config),
+                selection=selection(config),
                 warm=taken_over.front,
                 prior={
                     quantity: {genome: estimate.value for genome, estimate in known.items()}
                     for quantity, known in taken_over.known.items()
                 },
             )
-
-
-def _selection(config: Config) -> Selection:
-    reference = config.goals.reference(config.search.worst_error)
-    match config.search.hamp.selection:
-        case "operators":
-            return OperatorPortfolio(reference)
-        case "nsga2":
-            return rank_and_crowding
-        case _:
-            return partial(portfolio_selection, reference=reference)
-
-
-def survivors(config: Config, outcomes: Sequence[Outcome]) -> list[Evaluation]:
-    """The population that a search has after these outcomes: NSGA-II's after whole generations.
-
-    An algorithm without one has everything that it has measured.
-    """
-    settings = config.search
-    match settings.algorithm:
-        case "hamp":
-            selection, step = _selection(config), 1
-        case "nsga2":
-            selection, step = rank_and_crowding, settings.population
-        case _:
-            return [one for one in outcomes if isinstance(one, Evaluation)]
-    population = Population(config.goals, selection, settings.population)
-    for first in range(0, len(outcomes) - step + 1, step):
-        newcomers = outcomes[first : first + step]
-        population.take(*(one for one in newcomers if isinstance(one, Evaluation)))
-    return population.members
 
 
 def _surrogate(objective: str, workpiece: Workpiece) -> Surrogate:

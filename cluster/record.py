@@ -20,6 +20,7 @@ from .config import Config, check_config
 from .coordinator import CONSTRAINTS, FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal
 from .results import Member, Results
+from .survival import survivors
 
 FINETUNED = "finetuned"
 """The folder of fine-tuned networks in a run's."""
@@ -127,8 +128,6 @@ class Record:
 
     def population(self, at: int | None = None) -> tuple[Member, ...]:
         """Return what the search goes on from, or went on from `at` so many evaluations."""
-        from .algorithms import survivors  # and with it, all that prunes
-
         answers = self.journal.answers()
         committed = self._committed(answers)[:at]
         found = self._results(committed, answers)
