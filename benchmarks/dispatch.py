@@ -9,7 +9,8 @@ the whole coordinator with its journal: a window of three candidates a worker, c
 after every generation, the same by Ray's ActorPool (which EvoTorch uses) and by pymoo's Ray runner.
 Busy is the share of worker-seconds in use from the first candidate until the last one is handed
 out; for rivals, until the end of the last generation. Then the same coordinator on simulated
-workers, up to 10,000: the clock is theirs, the coordinator's seconds are real.
+workers, up to 10,000: the clock is theirs, the coordinator's seconds are real. All this searches at
+random; what HAMP takes to breed a candidate is told on its own, for so many evaluations known.
 
 Starting 64 workers takes most of a minute on two cores. `--quick` takes 8 workers and shorter jobs.
 """
@@ -46,8 +47,13 @@ from secateur.cluster.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch
-from secateur.search.candidate import Candidate, Estimate
+from secateur.search.candidate import Candidate, Estimate, Evaluation
+from secateur.search.goals import Goals
+from secateur.search.hamp import HAMP, scattered
+from secateur.search.objective import Objective
 from secateur.search.space import Genome, LayerGroup, Space
+from secateur.surrogates.error_model import error_model
+from secateur.surrogates.latency_model import latency_model
 
 SPACE = Space(tuple(LayerGroup(f"g{index}", 64, 1, 1) for index in range(8)))
 SEED, WINDOW, CANDIDATES, GENERATIONS = 0, 3, 30, 10
@@ -102,12 +108,17 @@ def load_sleeping(sleeping: Sleeping) -> Measure:
 
 def busy_share(folder: Path, workers: int, begun: float, ended: float) -> float:
     """The share of the workers' time that they slept, by their notes."""
-    slept = 0.0
-    for path in folder.iterdir():
-        for line in path.read_text().splitlines():
-            first, last = map(float, line.split())
-            slept += max(0.0, min(last, ended) - max(first, begun))
-    return slept / (workers * (ended - begun))
+    lines = [line for path in folder.iterdir() for line in path.read_text().splitlines()]
+    spans = [(float(first), float(last)) for first, last in map(str.split, lines)]
+    return share_of(spans, workers, begun, ended)
+
+
+def share_of(
+    spans: Sequence[tuple[float, float]], workers: int, begun: float, ended: float
+) -> float:
+    """The share of the workers' time between two moments that lies in spans of work."""
+    worked = sum(max(0.0, min(last, ended) - max(first, begun)) for first, last in spans)
+    return worked / (workers * (ended - begun))
 
 
 def load_all(dispatcher: Dispatcher, workers: int) -> None:
@@ -264,17 +275,39 @@ def rival(name: str, workers: int, work: Work) -> dict[str, float]:
 def simulated(workers: int, work: Work) -> dict[str, float]:
     """The same coordinator and dispatcher on workers of a clock of their own."""
     attempts: dict[int, int] = {}
+    spans: list[tuple[float, float]] = []
 
     def behave(worker: str, job: Job) -> tuple[float, Answer | Gone]:
         attempts[job.number] = attempts.get(job.number, 0) + 1
         seconds = work(job.number, attempts[job.number])
+        spans.append((fleet.now(), fleet.now() + seconds))
         estimate = Estimate.exact(1 / (1 + sum(job.genome)))
         return seconds, Answer(job.number, job.quantity, estimate, worker, seconds)
 
     fleet = SimulatedFleet({"evaluator": workers}, behave)
     dispatcher = Dispatcher(fleet, lease_seconds=LEASE_S)
-    found = streamed(dispatcher, fleet, workers, (WINDOW + 2) * workers)
-    return found | {"busy": fleet.busy_seconds / (workers * fleet.now())}
+    found = streamed(dispatcher, fleet, workers, CANDIDATES * min(workers, 2000))
+    return found | {"busy": share_of(spans, workers, found["begun"], found["ended"])}
+
+
+def breeding_ms(known: int, times: int = 8) -> float:
+    """What HAMP takes for a candidate, local search and variation, with so many evaluations."""
+    groups = Space(tuple(LayerGroup(f"layer{index}", 64, 1, 1) for index in range(27)))
+    goals = Goals((Objective("error", False), Objective("latency_ms", True)))
+    surrogates = [error_model(groups.dense), latency_model(groups.dense)]
+    hamp = HAMP(groups, goals, surrogates, seed=SEED)
+    asked = [Candidate(0, groups.dense, "dense")]
+    rng = np.random.default_rng(SEED)
+    asked += [Candidate(n, scattered(groups, rng), "initial") for n in range(1, known)]
+    for one in asked:
+        kept = np.array(one.genome) / 64
+        error = 0.08 + 0.8 * np.average((1 - kept) ** 3, weights=np.linspace(1, 3, 27))
+        hamp.commit(Evaluation(one, (Estimate.exact(error), Estimate.exact(1 + 9 * kept.mean()))))
+    taken, begun = {one.genome for one in asked}, time.perf_counter()
+    for _ in range(times):
+        asked.append(hamp.breed(asked, taken))
+        taken.add(asked[-1].genome)
+    return 1e3 * (time.perf_counter() - begun) / times
 
 
 def main() -> None:
@@ -322,6 +355,7 @@ def main() -> None:
             f"{count:,} simulated workers, stragglers", simulated(count, works["_stragglers"])
         )
         summary |= {f"busy_{count}_simulated": found["busy"], f"wall_ms_{count}": found["wall_ms"]}
+    summary |= {f"breeding_ms_{known}": breeding_ms(known) for known in (100, 500, 2000)}
     if options.json:
         print(json.dumps({"summary": summary}))
         return
