@@ -8,12 +8,13 @@ attempted elsewhere, too; the first answer counts, and a later one is held again
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .fleet import Event, Fleet, Gone, Placed, Ready, WorkersLost, failed
 from .job import ROLES, Answer, Job, Quantity, Role
+from .load import Load
 from .pace import Pace
 
 T = TypeVar("T")
@@ -89,6 +90,9 @@ class _Desk:
     starting: dict[str, float] = field(default_factory=dict)
     held: dict[str, _Lease] = field(default_factory=dict)
     losses: int = 0  # in a row
+    lost: int = 0  # leases, in all
+    hedged: int = 0
+    disagreements: int = 0
 
     def queue_first(self, task: _Task) -> None:
         """Let the next free worker attempt the task."""
@@ -159,6 +163,21 @@ class Dispatcher:
         self._due -= 1
         return self._answers.popleft()
 
+    def load(self) -> Mapping[Role, Load]:
+        """How every role fares at the moment."""
+        return {
+            role: Load(
+                queued=len(desk.queue),
+                hired=len(desk.workers),
+                ready=len(desk.idle) + len(desk.held),
+                busy=len(desk.held),
+                lost=desk.lost,
+                hedged=desk.hedged,
+                disagreements=desk.disagreements,
+            )
+            for role, desk in self._desks.items()
+        }
+
     def close(self) -> None:
         """End all workers."""
         self._fleet.close()
@@ -199,6 +218,8 @@ class Dispatcher:
                 continue  # it was slow and has answered before anyone was free
             worker = desk.idle.popleft()
             task.attempts += 1
+            if task.holders:
+                desk.hedged += 1
             task.holders += 1
             lease = _Lease(task, worker, task.attempts, self._fleet.now())
             desk.held[worker] = lease
@@ -219,6 +240,7 @@ class Dispatcher:
         answer = replace(answer, attempt=lease.attempt)
         if task.answer is not None:
             if _disagree(task.answer, answer):
+                desk.disagreements += 1
                 self._alarm(Disagreement(task.answer, answer))
         elif not (answer.failed and (task.holders or task.queued)):
             self._answer(task, answer)
@@ -246,6 +268,7 @@ class Dispatcher:
         lease = desk.held.pop(worker, None)
         if lease is None:
             return
+        desk.lost += 1
         task = lease.task
         task.holders -= 1
         task.losses += blamed

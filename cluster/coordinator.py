@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
-from ..actors.dispatcher import Dispatcher
 from ..actors.job import ROLES, Answer, Job, Quantity
 from ..methods.cost import Cost
 from ..search.algorithm import Search
@@ -37,6 +37,18 @@ class Progress:
     outcome: Outcome
 
 
+class Measuring(Protocol):
+    """Has jobs measured by somebody: a dispatcher, or one that is watched."""
+
+    def submit(self, job: Job) -> None:
+        """Take a job."""
+        ...
+
+    def next_answer(self) -> Answer:
+        """Wait for the next answer, in whatever order they come."""
+        ...
+
+
 class Coordinator:
     """Drives a search to its budget, from wherever the journal says it stands."""
 
@@ -44,7 +56,7 @@ class Coordinator:
         self,
         search: Search,
         journal: Journal,
-        dispatcher: Dispatcher,
+        dispatcher: Measuring,
         *,
         quantities: Sequence[str],
         cost: Callable[[Sequence[int]], Cost],

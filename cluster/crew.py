@@ -32,11 +32,11 @@ def workers(
     profiling = "latency_ms" in config.quantities
     here = split_cores(config.latency.threads if profiling else 0)
     cores = here if address is None else CoreSplit(frozenset(), frozenset())
-    crews: dict[Role, Crew] = {
-        "evaluator": _evaluators(workpiece, _size(config, cores.others, address, watcher), cores)
-    }
-    if profiling:
+    crews: dict[Role, Crew] = {}
+    if profiling:  # hired first, as evaluators would fill its node
         crews["profiler"] = _profiler(run, workpiece, cores)
+    size = _size(config, cores.others, address, watcher)
+    crews["evaluator"] = _evaluators(workpiece, size, cores)
     watcher.say("starting Ray" if address is None else f"joining Ray at {address}")
     cpus = sum(crew.cpus * (crew.size or 0) for crew in crews.values())
     with confined(cores.others), ray_at(address, cpus=int(cpus)):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..actors.dispatcher import Dispatcher
 from ..actors.fleet import WorkersLost
 from ..actors.job import Job
 from ..methods.device import device
@@ -17,11 +16,12 @@ from ..search.screening import Screening
 from .algorithms import algorithm
 from .artifacts import ELSEWHERE, elsewhere
 from .config import Config
-from .coordinator import Coordinator, RunFailed
+from .coordinator import Coordinator, Measuring, Progress, RunFailed
 from .crew import workers
 from .database import JournalError
 from .export import export_member, pick
 from .journal import Journal
+from .metrics import Metered
 from .progress import Watcher
 from .ray_cluster import require_reachable
 from .record import FINETUNED, MISSING, Record
@@ -114,11 +114,17 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     )
     hours = config.search.hours
     with workers(run, workpiece, watcher, address) as dispatcher:
+        metered = Metered(dispatcher, run.path.name, config.goals)
+
+        def watch(progress: Progress) -> None:
+            metered.evaluated(progress.outcome)
+            watcher.evaluated(progress)
+
         watcher.say("searching")
         Coordinator(
             search,
             run.journal,
-            dispatcher,
+            metered,
             quantities=config.quantities,
             cost=workpiece.cost,
             budget=config.search.evaluations,
@@ -126,11 +132,11 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             known=taken_over.answer,
             promotion=_promotion(config),
             screening=_screening(config),
-            watch=watcher.evaluated,
+            watch=watch,
         ).run()
         _tell_of_rungs(run, watcher)
         watcher.say("measuring the front on the final split")
-        _look_at_final_split(run, dispatcher)
+        _look_at_final_split(run, metered)
     if config.search.fidelity.epochs is not None:
         _finetune_front(run, workpiece, config.search.fidelity.epochs, watcher)
     results = run.results()
@@ -188,7 +194,7 @@ def _screening(config: Config) -> Screening | None:
     return screening if screening.quantities else None
 
 
-def _look_at_final_split(run: Record, dispatcher: Dispatcher) -> None:
+def _look_at_final_split(run: Record, dispatcher: Measuring) -> None:
     """Measure the front or its picks, and the dense network, on the images not used so far."""
     results, known = run.results(), run.journal.answers()
     handed_out = set(results.picks.values())

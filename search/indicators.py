@@ -92,17 +92,26 @@ def _exclusive(
     return np.vstack(lows), np.vstack(highs)
 
 
+class RunningHypervolume:
+    """The hypervolume of ever more points; a dominated one costs next to nothing."""
+
+    def __init__(self, objectives: int, reference: float = REFERENCE) -> None:
+        self._best = np.empty((0, objectives))
+        self._reference = reference
+        self.value = 0.0
+
+    def add(self, point: NDArray[np.float64]) -> float:
+        """Take one more point, shape (objectives,), and return the volume with it."""
+        if not np.any(np.all(self._best <= point, axis=1)):
+            self._best = np.vstack([self._best[~np.all(point <= self._best, axis=1)], point])
+            self.value = hypervolume(self._best, self._reference)
+        return self.value
+
+
 def running_hypervolume(points: Points, reference: float = REFERENCE) -> list[float]:
     """Return the hypervolume after the first, the second, ... of the points."""
-    volumes: list[float] = []
-    best = np.empty((0, points.shape[1]))
-    for point in points:
-        if not np.any(np.all(best <= point, axis=1)):
-            best = np.vstack([best[~np.all(point <= best, axis=1)], point])
-            volumes.append(hypervolume(best, reference))
-        else:
-            volumes.append(volumes[-1])
-    return volumes
+    running = RunningHypervolume(points.shape[1], reference)
+    return [running.add(point) for point in points]
 
 
 def knee(points: Points) -> int:

@@ -64,6 +64,20 @@ def test_nodes_that_leave_and_join_do_not_change_the_archive(cluster, tmp_path):
     assert len({answer.worker for answer in known}) >= 2
 
 
+def test_evaluators_leave_room_for_the_profiler_on_its_node(cluster, tmp_path):
+    cluster.add_node(num_cpus=1, resources={"profiler:board": 1}, object_store_memory=STORE)
+    sets = [
+        "network.training.epochs=1",
+        "latency.seconds=0.05",
+        "workers.profiler=board",
+        "workers.evaluators=3",  # more than there is room for
+    ]
+    options = [part for one in sets for part in ("--set", one)]
+    where = ("--address", cluster.address, "--run", tmp_path / "run")
+    run("search", "--evaluations", 4, *options, *where)
+    assert json.loads(run("status", tmp_path / "run", "--json"))["evaluations"] == 4
+
+
 def wait_for_answers(directory: Path, count: int, process: subprocess.Popen) -> None:
     begun = time.monotonic()
     while not Journal.exists(directory) or len(Journal.open(directory).answers()) < count:
