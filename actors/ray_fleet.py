@@ -21,13 +21,15 @@ class RayFleet:
     """Every worker is an actor of its own; payloads are put into Ray's object store once.
 
     Ray must be initialised. An actor that dies stays dead: the dispatcher hires another one. One
-    that there is no room for waits until a node joins, which Ray's autoscaler may see to.
+    that there is no room for waits until a node joins, which Ray's autoscaler may see to. A node
+    whose custom resources a crew needs is that crew's alone: others would disturb what it measures.
     """
 
     LOOK_SECONDS = 5.0
 
     def __init__(self, crews: Mapping[Role, Crew]) -> None:
         self._crews = dict(crews)
+        self._roles: dict[str, Role] = {}
         self._payloads = {role: _stored(role, crew.payload) for role, crew in crews.items()}
         self._handles: dict[str, Any] = {}
         self._nodes: dict[str, str] = {}  # where the placed ones are
@@ -56,9 +58,11 @@ class RayFleet:
             num_gpus=crew.gpus,
             resources=dict(crew.resources),
             scheduling_strategy="SPREAD",
+            label_selector=self._elsewhere(crew),
             max_restarts=0,
         )
         handle: Any = actor.remote()
+        self._roles[worker] = role
         self._handles[worker] = handle
         self._pending[handle.place.remote()] = (worker, _Step.PLACING)
         loading = handle.load.remote(worker, crew.load, self._payloads[role], crew.cores)
@@ -72,6 +76,7 @@ class RayFleet:
         """Kill the actor."""
         ray.kill(self._handles.pop(worker))
         self._nodes.pop(worker, None)
+        self._roles.pop(worker, None)
         self._pending = {ref: of for ref, of in self._pending.items() if of[0] != worker}
 
     def wait(self, until: float) -> Sequence[Event]:
@@ -103,12 +108,24 @@ class RayFleet:
             return Gone(worker, _reason(error))
         if job is _Step.PLACING:
             self._nodes[worker] = result
+            if result in self._kept_from(self._crews[self._roles[worker]]):
+                return Gone(worker, "its node has joined for others", with_node=True)
             return Placed(worker)
         if job is _Step.LOADING:
             return Ready(worker)
         if not isinstance(result, Answer):
             return failed(job, f"expected an answer, got {type(result).__name__}", worker)
         return result
+
+    def _kept_from(self, crew: Crew) -> list[str]:
+        """The nodes that are there for crews with custom resources, unless this is one."""
+        nodes = [] if crew.resources else alive_nodes()
+        return [one["NodeID"] for one in nodes if _is_kept(one["Resources"], self._crews)]
+
+    def _elsewhere(self, crew: Crew) -> dict[str, str]:
+        """Ray's words for anywhere but there; who is placed there all the same goes at once."""
+        kept = self._kept_from(crew)
+        return {"ray.io/node-id": f"!in({','.join(kept)})"} if kept else {}
 
     def _has_node(self, worker: str) -> bool:
         """Whether the worker's node is there; one that was nowhere yet has lost none."""
@@ -149,22 +166,28 @@ def alive_nodes() -> list[dict[str, Any]]:
 def sizes_of(crews: Mapping[Role, Crew], nodes: Sequence[Mapping[str, float]]) -> dict[Role, int]:
     """Return how many workers each crew should have on nodes with these resources.
 
-    A crew without a size fills the nodes, each as far as it goes, after the others have had theirs
-    where their custom resources are, or anywhere.
+    A crew without a size fills the nodes, each as far as it goes, after the others have had
+    theirs; but none that is kept for another crew.
     """
-    free = [dict(node) for node in nodes]
+    free = [dict(node) for node in nodes if not _is_kept(node, crews)]
+    kept = [dict(node) for node in nodes if _is_kept(node, crews)]
     sizes: dict[Role, int] = {}
     for role, crew in crews.items():
         if crew.size is not None:
             sizes[role] = crew.size
             for _ in range(crew.size):
-                _take(crew, free)
+                _take(crew, kept if crew.resources else free)
     for role, crew in crews.items():
         if crew.size is None:
             sizes[role] = 0
-            while _take(crew, free):
+            while _take(crew, kept if crew.resources else free):
                 sizes[role] += 1
     return sizes
+
+
+def _is_kept(node: Mapping[str, float], crews: Mapping[Role, Crew]) -> bool:
+    """Whether a node has a custom resource that a crew needs."""
+    return any(name in node for crew in crews.values() for name in crew.resources)
 
 
 def _take(crew: Crew, free: Sequence[dict[str, float]]) -> bool:

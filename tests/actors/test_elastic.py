@@ -34,6 +34,54 @@ def test_workers_fill_nodes_that_join_and_do_without_those_that_leave():
         cluster.shutdown()
 
 
+def test_a_node_that_joins_to_profile_is_left_to_the_profiler():
+    """More evaluators than there is room for wait; the board must not be theirs when it joins."""
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": 100 * 1024 * 1024},
+    )
+    ray.init(address=cluster.address, log_to_driver=False)
+    try:
+        crews = {
+            "evaluator": Crew(3, load_node, None),
+            "profiler": Crew(1, load_node, None, resources={"profiler:board": 1.0}),
+        }
+        dispatcher = Dispatcher(RayFleet(crews), lease_seconds=60.0)
+        for number in range(40):
+            dispatcher.submit(Job(number, (1,), "error"))
+        dispatcher.submit(Job(0, (1,), "latency_ms"))
+        before = [dispatcher.next_answer() for _ in range(4)]
+        board = cluster.add_node(
+            num_cpus=2, resources={"profiler:board": 1}, object_store_memory=100 * 1024 * 1024
+        )
+        answers = [*before, *(dispatcher.next_answer() for _ in range(37))]
+        nodes = {
+            role: {one.result.value for one in answers if one.worker.startswith(role)}
+            for role in crews
+        }
+        assert nodes["profiler"] == {_number(board.node_id)}
+        assert len(nodes["evaluator"]) == 1
+        assert nodes["evaluator"] != nodes["profiler"]
+        dispatcher.close()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def load_node(_payload):
+    """Take half a second and tell the node."""
+
+    def measure(_job: Job) -> Estimate:
+        time.sleep(0.5)
+        return Estimate.exact(_number(ray.get_runtime_context().get_node_id()))
+
+    return measure
+
+
+def _number(node: str) -> float:
+    return float(int(node[:12], 16))
+
+
 def load_name(_payload):
     """Take a quarter of a second."""
 

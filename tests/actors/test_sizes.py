@@ -25,11 +25,16 @@ def test_a_gpu_counts_where_one_is_asked_for():
     assert sizes_of({"evaluator": crew(None, gpus=0.5)}, nodes) == {"evaluator": 4}
 
 
-def test_the_profilers_share_of_its_node_is_left_alone():
+def test_the_profilers_node_is_left_to_it():
     crews = {
         "evaluator": crew(None),
         "profiler": crew(1, cpus=2.0, resources={"profiler:board": 1.0}),
     }
+    assert sizes_of(crews, [{"CPU": 2.0}, BOARD]) == {"evaluator": 2, "profiler": 1}
+
+
+def test_a_profiler_without_a_node_of_its_own_has_its_share_of_any():
+    crews = {"evaluator": crew(None), "profiler": crew(1, cpus=2.0)}
     assert sizes_of(crews, [{"CPU": 2.0}, BOARD]) == {"evaluator": 4, "profiler": 1}
 
 

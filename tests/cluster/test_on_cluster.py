@@ -64,8 +64,8 @@ def test_nodes_that_leave_and_join_do_not_change_the_archive(cluster, tmp_path):
     assert len({answer.worker for answer in known}) >= 2
 
 
-def test_evaluators_leave_room_for_the_profiler_on_its_node(cluster, tmp_path):
-    cluster.add_node(num_cpus=1, resources={"profiler:board": 1}, object_store_memory=STORE)
+def test_evaluators_leave_the_profiler_its_node(cluster, tmp_path):
+    cluster.add_node(num_cpus=2, resources={"profiler:board": 1}, object_store_memory=STORE)
     sets = [
         "network.training.epochs=1",
         "latency.seconds=0.05",
