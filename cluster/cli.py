@@ -10,9 +10,7 @@ from typing import Any, get_args
 
 import click
 from rich.console import Console
-from rich.table import Table
 
-from ..search.candidate import Estimate
 from .config import CriterionName
 
 INTERRUPTED = 130
@@ -78,6 +76,7 @@ def search(
 ) -> None:
     """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
     from .config import parse_override, read_config
+    from .printed import print_files, print_front
     from .progress import watching
     from .run import launch
 
@@ -95,8 +94,8 @@ def search(
         finished = launch(
             checked, run, journal=journal, artifacts=artifacts, address=address, watcher=watcher
         )
-    _print_front(finished)
-    _print_files(finished)
+    print_front(finished.path, finished.results())
+    print_files(finished.path)
 
 
 @cli.command()
@@ -105,6 +104,7 @@ def search(
 @_address_option
 def resume(run: Path, on: str | None, address: str | None) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
+    from .printed import print_files, print_front
     from .progress import watching
     from .run import open_run
 
@@ -114,8 +114,8 @@ def resume(run: Path, on: str | None, address: str | None) -> None:
         return
     with watching(Console(stderr=True), opened.config.quantities) as watcher:
         opened.resume(address=address, watcher=watcher)
-    _print_front(opened)
-    _print_files(opened)
+    print_front(opened.path, opened.results())
+    print_files(opened.path)
 
 
 @cli.command()
@@ -157,13 +157,14 @@ def runs(url: str, as_json: bool) -> None:
 @_json_option
 def front(run: Path, as_json: bool) -> None:
     """Print the Pareto front of RUN, from the fastest network to the slowest."""
+    from .printed import print_front
     from .record import Record
 
-    record = Record(run)
+    results = Record(run).results()
     if as_json:
-        click.echo(json.dumps(record.results().front_as_json()))
+        click.echo(json.dumps(results.front_as_json()))
     else:
-        _print_front(record)
+        print_front(run, results)
 
 
 @cli.command()
@@ -277,6 +278,7 @@ def finetune(
     """Train networks of RUN further, taught by the dense one, and put them into its front."""
     from .config import parse_override
     from .finetune import finetune_members
+    from .printed import print_finetuned
     from .progress import watching
     from .record import FINETUNED, Record
 
@@ -286,13 +288,7 @@ def finetune(
     record = Record(run)
     with watching(Console(stderr=True), record.config.quantities) as watcher:
         pairs = finetune_members(record, choices, changes, watcher)
-    for was, now in pairs:
-        click.echo(
-            f"network {now.id}   network {was.id} fine-tuned, error "
-            f"{_percent(was.objectives['error'])} before, {_percent(now.objectives['error'])} now, "
-            f"{_percent(now.final_error)} on the final split"
-        )
-        click.echo(f"          {run / FINETUNED / str(now.id)}")
+    print_finetuned(pairs, run / FINETUNED)
     click.echo(f"report    {run / 'report.html'}")
 
 
@@ -334,24 +330,15 @@ def inspect(
     """List the groups of channels of MODEL that can be cut, and what cannot."""
     from ..methods.models import load_model
     from .cut import inspect as look
+    from .printed import print_groups
 
     loaded = load_model(model, root=data_root, shape=_shape(shape))
     rows, plan, macs = look(loaded, scope=scope)
     if as_json:
         groups = [asdict(row) for row in rows]
         click.echo(json.dumps({"macs": macs, "groups": groups, "skipped": dict(plan.skipped)}))
-        return
-    table = Table(title=f"{model}: {len(rows)} groups, {macs / 1e6:.2f} M multiply-adds")
-    for title in ("Group", "Width", "Unit", "MACs (%)", "Layers"):
-        table.add_column(title, justify="left" if title in ("Group", "Layers") else "right")
-    for row in rows:
-        layers = ", ".join(layer for layer in row.layers if layer != row.name)
-        table.add_row(
-            row.name, str(row.width), str(row.unit), f"{100 * row.macs_share:.1f}", layers
-        )
-    _console().print(table)
-    for layer, reason in plan.skipped:
-        click.echo(f"left alone    {layer}: {reason}")
+    else:
+        print_groups(model, rows, plan, macs)
 
 
 @cli.command()
@@ -377,6 +364,7 @@ def cut(
     """Cut MODEL without a search and export what is left."""
     from ..methods.models import load_model
     from .cut import cut as cut_model
+    from .printed import print_card
 
     _check_target(target)
     card = cut_model(
@@ -389,16 +377,8 @@ def cut(
         recalibration=recalibrate,
         root=data_root,
     )
-    dense, proof = card["dense"], card["certificate"]
     click.echo(f"{model} in {target}")
-    for name, title in (("macs", "MACs"), ("params", "parameters"), ("memory_bytes", "memory")):
-        click.echo(
-            f"{title:<13} {card[name]:,} of {dense[name]:,} ({card[name] / dense[name]:.2f}x)"
-        )
-    click.echo(
-        f"certificate   masked and sliced agree within {proof['masked_vs_sliced']:.1e}, PyTorch "
-        f"and ONNX Runtime within {proof['torch_vs_onnx']:.1e}, on {proof['images']} images"
-    )
+    print_card(card)
 
 
 def _shape(text: str | None) -> tuple[int, int, int] | None:
@@ -422,61 +402,6 @@ def _numbers(option: str, text: str) -> list[int]:
 def _check_target(target: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise click.UsageError(f"--to must be a new or an empty folder, {target} is not")
-
-
-def _percent(error: Estimate | None) -> str:
-    return f"{100 * error.value:.2f} %" if error else "unknown"
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 120)
-
-
-def _print_front(run: Any) -> None:
-    from .quantity import Quantity, quantities
-
-    results = run.results()
-    dense, shown = results.dense, quantities(results)
-    objectives = [quantity.name for quantity in shown]
-    counted = [
-        Quantity.of(name, getattr(dense, name))
-        for name in ("macs", "params")
-        if name not in objectives
-    ]
-    table = Table(title=f"Pareto front of {run.path}: {len(results.front)} networks")
-    table.add_column("id", justify="right")
-    for quantity in shown:
-        table.add_column(quantity.title, justify="right")
-    table.add_column("Final error (%)", justify="right")
-    for quantity in counted:
-        table.add_column(quantity.title, justify="right")
-    table.add_column("Origin")
-    picks = {number: name for name, number in results.picks.items()}
-    for member in (dense, *(m for m in results.front if m.id != dense.id)):
-        cells = [str(member.id)]
-        for quantity in shown:
-            value = member.objectives[quantity.name].value
-            than = dense.objectives[quantity.name].value
-            versus = f" ({quantity.versus(value, than)})" if quantity.relative else ""
-            cells.append(quantity.text(value) + versus)
-        cells.append(shown[0].text(member.final_error.value) if member.final_error else "")
-        cells += [quantity.text(getattr(member, quantity.name)) for quantity in counted]
-        table.add_row(*cells, picks.get(member.id, member.origin))
-    _console().print(table)
-    if results.constraints:
-        kept = len(results.members) - results.infeasible
-        click.echo(
-            f"{', '.join(results.constraints)}: kept by {kept} of {len(results.members)} networks"
-            + ("" if kept else "; shown is the one that comes nearest")
-            + (f"; {results.spared} more were spared the evaluators" if results.spared else "")
-        )
-
-
-def _print_files(run: Any) -> None:
-    click.echo(f"report    {run.path / 'report.html'}")
-    click.echo(f"picture   {run.path / 'front.png'}")
-    for folder in sorted((run.path / "exports").iterdir()):
-        click.echo(f"network   {folder}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
