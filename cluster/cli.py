@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from .config import CriterionName
+from .config import CriterionName, parse_override, read_config
 
 INTERRUPTED = 130
 CRITERIA = get_args(CriterionName)
@@ -46,6 +46,11 @@ def _address_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--address", help=told)(function)
 
 
+def _set_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    shown: dict[str, Any] = {"metavar": "KEY.PATH=VALUE", "help": "Override a key."}
+    return click.option("--set", "sets", multiple=True, **shown)(function)
+
+
 def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
     told = "Database that holds the journal, or a copy of it."
     return click.option("--on", metavar="URL", help=told)(function)
@@ -58,9 +63,10 @@ def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--evaluators", type=int, help="Processes that measure accuracy.")
 @click.option("--seed", type=int, help="Seed of every random choice.")
 @click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
-@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key.")
+@_set_option
 @click.option("--journal", metavar="URL", help="Database for the journal, not the run's folder.")
 @click.option("--artifacts", metavar="URI", help="Folder for copies of files: s3://BUCKET/FOLDER.")
+@click.option("--resume", is_flag=True, help="Go on where --run holds the run already.")
 @_address_option
 def search(
     config: Path | None,
@@ -72,10 +78,10 @@ def search(
     sets: tuple[str, ...],
     journal: str | None,
     artifacts: str | None,
+    resume: bool,
     address: str | None,
 ) -> None:
     """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
-    from .config import parse_override, read_config
     from .printed import print_files, print_front
     from .progress import watching
     from .run import launch
@@ -86,13 +92,16 @@ def search(
         "search.seed": seed,
         "data.root": data_root,
     }
-    overrides = dict(parse_override(text) for text in sets)
-    overrides |= {key: value for key, value in given.items() if value is not None}
-    checked = read_config(config, overrides)
-    console = Console(stderr=True)
-    with watching(console, checked.quantities) as watcher:
+    checked = read_config(config, _overrides(sets, given))
+    with watching(Console(stderr=True), checked.quantities) as watcher:
         finished = launch(
-            checked, run, journal=journal, artifacts=artifacts, address=address, watcher=watcher
+            checked,
+            run,
+            journal=journal,
+            artifacts=artifacts,
+            address=address,
+            resume=resume,
+            watcher=watcher,
         )
     print_front(finished.path, finished.results())
     print_files(finished.path)
@@ -196,7 +205,6 @@ def doctor(context: click.Context, config: Path | None, address: str) -> None:
 
     The exit code is 1 where something is to be looked at.
     """
-    from .config import read_config
     from .doctor import examine
     from .ray_cluster import ray_at
 
@@ -266,7 +274,7 @@ def export(run: Path, choice: str, target: Path) -> None:
 @click.option("--epochs", type=int, help="Passes over the training images.")
 @click.option("--workers", type=int, help="Processes that train one network together.")
 @click.option("--gpu", is_flag=True, default=None, help="Give every worker a GPU.")
-@click.option("--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key.")
+@_set_option
 def finetune(
     run: Path,
     choices: tuple[str, ...],
@@ -276,18 +284,15 @@ def finetune(
     sets: tuple[str, ...],
 ) -> None:
     """Train networks of RUN further, taught by the dense one, and put them into its front."""
-    from .config import parse_override
     from .finetune import finetune_members
     from .printed import print_finetuned
     from .progress import watching
     from .record import FINETUNED, Record
 
     given = {"finetune.epochs": epochs, "finetune.workers": workers, "finetune.gpu": gpu}
-    changes = dict(parse_override(text) for text in sets)
-    changes |= {key: value for key, value in given.items() if value is not None}
     record = Record(run)
     with watching(Console(stderr=True), record.config.quantities) as watcher:
-        pairs = finetune_members(record, choices, changes, watcher)
+        pairs = finetune_members(record, choices, _overrides(sets, given), watcher)
     print_finetuned(pairs, run / FINETUNED)
     click.echo(f"report    {run / 'report.html'}")
 
@@ -397,6 +402,12 @@ def _numbers(option: str, text: str) -> list[int]:
         raise click.UsageError(
             f"{option} expects whole numbers and commas, got {text!r}"
         ) from error
+
+
+def _overrides(sets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by key path: those of --set, and over them those of other options."""
+    known = {key: value for key, value in given.items() if value is not None}
+    return dict(map(parse_override, sets)) | known
 
 
 def _check_target(target: Path) -> None:

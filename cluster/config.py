@@ -274,6 +274,43 @@ def check_config(values: dict[str, Any], *, source: str) -> Config:
         raise ConfigError(f"{source}: {problems[0]}{more}") from error
 
 
+def with_absolute_paths(config: Config) -> Config:
+    """Let a resume from another folder find the same data and the same earlier run."""
+    root, source = config.data.root, config.search.warm_start
+    absolute = {
+        "data": {"root": root and str(Path(root).expanduser().absolute())},
+        "search": {"warm_start": source and str(Path(source).expanduser().absolute())},
+    }
+    return config.model_copy(
+        update={
+            section: getattr(config, section).model_copy(update=changes)
+            for section, changes in absolute.items()
+        }
+    )
+
+
+def require_same(config: Config, known: Config, run: Path) -> None:
+    """Refuse a configuration that is not the one that a run was launched with."""
+    if found := _first_difference(with_absolute_paths(config), known):
+        key, asked, held = found
+        raise ValueError(
+            f"{run} holds a run with {key} {held!r}, not {asked!r}: choose another --run, or give "
+            f"the same configuration again"
+        )
+
+
+def _first_difference(one: BaseModel, other: BaseModel) -> tuple[str, Any, Any] | None:
+    """The first key path at which two configurations differ, and what each has there."""
+    for name in type(one).model_fields:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if isinstance(mine, BaseModel):
+            if found := _first_difference(mine, theirs):
+                return f"{name}.{found[0]}", *found[1:]
+        elif mine != theirs:
+            return name, mine, theirs
+    return None
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())

@@ -162,7 +162,12 @@ class Journal:
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether a folder holds a run."""
-        return (folder / FILE).exists() or (folder / LINK).exists()
+        return (folder / FILE).exists() or Journal.is_elsewhere(folder)
+
+    @staticmethod
+    def is_elsewhere(folder: Path) -> bool:
+        """Whether a folder holds a run whose journal is in a database on a server."""
+        return (folder / LINK).exists()
 
     def fact(self, name: str, default: Any = None) -> Any:
         """Return what is known of the run under this name."""

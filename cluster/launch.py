@@ -15,7 +15,7 @@ from ..search.fidelity import Promotion, rung_agreement
 from ..search.screening import Screening
 from .algorithms import algorithm
 from .artifacts import ELSEWHERE, elsewhere
-from .config import Config
+from .config import Config, with_absolute_paths
 from .coordinator import Coordinator, Measuring, Progress, RunFailed
 from .crew import workers
 from .database import JournalError
@@ -57,7 +57,7 @@ def start(
     The journal is in the folder, or in the database at `url`; files are kept at `artifacts` as
     well; the workers are on this machine, or on the Ray cluster at `address`.
     """
-    config = _with_absolute_paths(config)
+    config = with_absolute_paths(config)
     require_comparable(config)
     require_reachable(address)
     if artifacts is not None:
@@ -241,18 +241,3 @@ def _make(directory: Path) -> None:
         raise ValueError(
             f"cannot make the run folder {directory}: {error.strerror}; choose another by --run"
         ) from error
-
-
-def _with_absolute_paths(config: Config) -> Config:
-    """Let a resume from another folder find the same data and the same earlier run."""
-    root, source = config.data.root, config.search.warm_start
-    absolute = {
-        "data": {"root": root and str(Path(root).expanduser().absolute())},
-        "search": {"warm_start": source and str(Path(source).expanduser().absolute())},
-    }
-    return config.model_copy(
-        update={
-            section: getattr(config, section).model_copy(update=changes)
-            for section, changes in absolute.items()
-        }
-    )

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .config import Config, check_config
+from .artifacts import ELSEWHERE
+from .config import Config, check_config, require_same
 from .journal import Journal
 from .progress import Silent, Watcher
 from .record import Record
@@ -93,13 +94,15 @@ def launch(
     journal: str | None = None,
     artifacts: str | None = None,
     address: str | None = None,
+    resume: bool = False,
     watcher: Watcher | None = None,
 ) -> Run:
     """Run a search from the beginning and return it, complete.
 
     Args:
         config: a checked configuration, or plain values as in a YAML file.
-        run: the folder to make; by default `runs/NAME-DATE-TIME`. It must not hold a run.
+        run: the folder to make; by default `runs/NAME-DATE-TIME`. It must not hold a run, unless
+            `resume` is given and it is one of the same configuration, which goes on then.
         journal: the URL of a database to keep the journal in, rather than in the folder; see
             `cluster/database.py`. Its password is kept nowhere: later calls find it as the
             database's own client does (PGPASSWORD, `~/.pgpass`), or get the URL again.
@@ -108,6 +111,7 @@ def launch(
             `cluster/artifacts.py`.
         address: of a Ray cluster whose nodes measure, HEAD:6379 or auto on one of them; by default
             this machine measures.
+        resume: go on where the folder holds the run already.
         watcher: is told of the progress.
 
     Raises:
@@ -116,15 +120,32 @@ def launch(
     """
     if not isinstance(config, Config):
         config = check_config(dict(config), source="the configuration")
-    directory = Path(run or Path("runs") / f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    name = f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    directory = Path(run or Path("runs") / name).expanduser()
     if Journal.exists(directory):
-        raise ValueError(
-            f"{directory} holds a run already: choose another --run, "
-            f"or go on with it by: secateur resume {directory}"
-        )
+        if not resume:
+            raise ValueError(
+                f"{directory} holds a run already: choose another --run, "
+                f"or go on with it by: secateur resume {directory}"
+            )
+        existing = _existing(directory, config, journal=journal, artifacts=artifacts)
+        return existing.resume(address=address, watcher=watcher)
     from .launch import start
 
     start(config, directory, watcher or Silent(), url=journal, artifacts=artifacts, address=address)
+    return Run(directory, on=journal)
+
+
+def _existing(
+    directory: Path, config: Config, *, journal: str | None, artifacts: str | None
+) -> Run:
+    """Open the run that a folder holds, or refuse where it is not the one that is asked for."""
+    if journal is not None and not Journal.is_elsewhere(directory):
+        raise ValueError(f"{directory} keeps its journal in itself: leave out --journal")
+    record = Record(directory, Journal.open(directory, on=journal))
+    require_same(config, record.config, directory)
+    if (held := record.journal.fact(ELSEWHERE)) != artifacts:
+        raise ValueError(f"{directory} keeps its files at {held}, not at {artifacts}: say the same")
     return Run(directory, on=journal)
 
 

@@ -89,6 +89,21 @@ def test_a_run_is_not_overwritten(unbroken):
     assert done.stderr.count("\n") == 1
 
 
+def test_the_same_search_given_again_with_resume_goes_on(unbroken):
+    before = (unbroken / "journal.db").read_bytes()
+    again = ("search", EXAMPLE, "--run", unbroken, "--evaluators", 1, "--resume")
+    assert "Pareto front" in run(*again)
+    assert (unbroken / "journal.db").read_bytes() == before
+
+
+def test_another_search_does_not_go_on_with_a_run(unbroken, capsys):
+    another = ("search", EXAMPLE, "--run", unbroken, "--evaluators", 1, "--resume")
+    assert main([*map(str, another), "--evaluations", "61"]) == 2
+    assert "holds a run with search.evaluations 60, not 61: " in capsys.readouterr().err
+    assert main([*map(str, another), "--journal", "sqlite:///elsewhere.db"]) == 2
+    assert "keeps its journal in itself: leave out --journal" in capsys.readouterr().err
+
+
 def test_the_number_of_evaluators_does_not_change_the_archive(unbroken, tmp_path):
     arguments = ("--run", tmp_path / "run", "--evaluators", 4)
     run("search", EXAMPLE, *arguments, *trained_as(unbroken))
