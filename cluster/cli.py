@@ -1,9 +1,9 @@
-"""Command line: every `secateur` command, its options and what it prints."""
+"""Command line: every `secateur` command."""
 
 import json
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -11,7 +11,19 @@ from typing import Any, get_args
 import click
 from rich.console import Console
 
-from .config import CriterionName, parse_override, read_config
+from .config import CriterionName, read_config
+from .options import (
+    address_option,
+    image_shape,
+    json_option,
+    model_options,
+    on_option,
+    overrides,
+    require_new,
+    run_argument,
+    set_option,
+    whole_numbers,
+)
 
 INTERRUPTED = 130
 CRITERIA = get_args(CriterionName)
@@ -31,31 +43,6 @@ def cli() -> None:
     """
 
 
-def _run_argument(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.argument("run", type=click.Path(path_type=Path))(function)
-
-
-def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(
-        function
-    )
-
-
-def _address_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    told = "Ray cluster whose nodes measure: HEAD:6379, or auto on one of them."
-    return click.option("--address", help=told)(function)
-
-
-def _set_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    shown: dict[str, Any] = {"metavar": "KEY.PATH=VALUE", "help": "Override a key."}
-    return click.option("--set", "sets", multiple=True, **shown)(function)
-
-
-def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    told = "Database that holds the journal, or a copy of it."
-    return click.option("--on", metavar="URL", help=told)(function)
-
-
 @cli.command()
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
@@ -63,11 +50,11 @@ def _on_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--evaluators", type=int, help="Processes that measure accuracy.")
 @click.option("--seed", type=int, help="Seed of every random choice.")
 @click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
-@_set_option
+@set_option
 @click.option("--journal", metavar="URL", help="Database for the journal, not the run's folder.")
 @click.option("--artifacts", metavar="URI", help="Folder for copies of files: s3://BUCKET/FOLDER.")
 @click.option("--resume", is_flag=True, help="Go on where --run holds the run already.")
-@_address_option
+@address_option
 def search(
     config: Path | None,
     run: Path | None,
@@ -92,7 +79,7 @@ def search(
         "search.seed": seed,
         "data.root": data_root,
     }
-    checked = read_config(config, _overrides(sets, given))
+    checked = read_config(config, overrides(sets, given))
     with watching(Console(stderr=True), checked.quantities) as watcher:
         finished = launch(
             checked,
@@ -108,9 +95,9 @@ def search(
 
 
 @cli.command()
-@_run_argument
-@_on_option
-@_address_option
+@run_argument
+@on_option
+@address_option
 def resume(run: Path, on: str | None, address: str | None) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
     from .printed import print_files, print_front
@@ -128,10 +115,10 @@ def resume(run: Path, on: str | None, address: str | None) -> None:
 
 
 @cli.command()
-@_run_argument
-@_on_option
+@run_argument
+@on_option
 @click.option("--at", type=click.IntRange(min=1), help="Tell of the moment after N evaluations.")
-@_json_option
+@json_option
 def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     """Tell how far RUN is."""
     from .run import open_run
@@ -147,7 +134,7 @@ def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("url")
-@_json_option
+@json_option
 def runs(url: str, as_json: bool) -> None:
     """List the runs whose journals are in the database at URL."""
     from .journal import Journal
@@ -162,8 +149,8 @@ def runs(url: str, as_json: bool) -> None:
 
 
 @cli.command()
-@_run_argument
-@_json_option
+@run_argument
+@json_option
 def front(run: Path, as_json: bool) -> None:
     """Print the Pareto front of RUN, from the fastest network to the slowest."""
     from .printed import print_front
@@ -177,7 +164,7 @@ def front(run: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@_run_argument
+@run_argument
 @click.option(
     "--beside",
     multiple=True,
@@ -224,7 +211,7 @@ def doctor(context: click.Context, config: Path | None, address: str) -> None:
 @click.option("--data", required=True, help="A data set: cifar10, digits or an import path.")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the data.")
 @click.option("--split", type=click.Choice(["search", "final"]), default="final", show_default=True)
-@_json_option
+@json_option
 def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_json: bool) -> None:
     """Measure the accuracy of the exported network in DIRECTORY, by PyTorch and by ONNX Runtime."""
     from ..methods.evaluation import evaluate as measure
@@ -239,7 +226,7 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 
 
 @cli.command()
-@_run_argument
+@run_argument
 @click.option(
     "--pick", "choice", required=True, help="knee, fastest, most-accurate or an id of the front."
 )
@@ -250,7 +237,7 @@ def export(run: Path, choice: str, target: Path) -> None:
     from .record import Record
     from .workpiece import open_workpiece
 
-    _check_target(target)
+    require_new(target)
     record = Record(run)
     member = pick(record.results(), choice)
     workpiece = open_workpiece(record.config, record.path, lambda _: None)
@@ -263,7 +250,7 @@ def export(run: Path, choice: str, target: Path) -> None:
 
 
 @cli.command()
-@_run_argument
+@run_argument
 @click.option(
     "--pick",
     "choices",
@@ -274,7 +261,7 @@ def export(run: Path, choice: str, target: Path) -> None:
 @click.option("--epochs", type=int, help="Passes over the training images.")
 @click.option("--workers", type=int, help="Processes that train one network together.")
 @click.option("--gpu", is_flag=True, default=None, help="Give every worker a GPU.")
-@_set_option
+@set_option
 def finetune(
     run: Path,
     choices: tuple[str, ...],
@@ -292,43 +279,14 @@ def finetune(
     given = {"finetune.epochs": epochs, "finetune.workers": workers, "finetune.gpu": gpu}
     record = Record(run)
     with watching(Console(stderr=True), record.config.quantities) as watcher:
-        pairs = finetune_members(record, choices, _overrides(sets, given), watcher)
+        pairs = finetune_members(record, choices, overrides(sets, given), watcher)
     print_finetuned(pairs, run / FINETUNED)
     click.echo(f"report    {run / 'report.html'}")
 
 
-_MODEL_HELP = """\b
-    MODEL is one of
-      torchvision:resnet50             random weights (@IMAGENET1K_V2: published ones)
-      cifar10:resnet20                 the published weights below --data-root
-      package.module:factory           your own, called without arguments
-      a folder                         that export or cut has written
-"""
-
-
-def _model_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option(
-            "--scope",
-            type=click.Choice(["inner", "coupled"]),
-            default="inner",
-            show_default=True,
-            help="Spare residual streams, or cut them as well.",
-        ),
-        click.option(
-            "--input", "shape", metavar="C,H,W", help="One image's shape, e.g. 3,224,224."
-        ),
-        click.option("--data-root", type=click.Path(path_type=Path), help="Data and weights."),
-        click.argument("model"),
-    ):
-        function = option(function)
-    function.__doc__ = f"{function.__doc__}\n\n{_MODEL_HELP}"
-    return function
-
-
 @cli.command()
-@_model_options
-@_json_option
+@model_options
+@json_option
 def inspect(
     model: str, data_root: Path | None, shape: str | None, scope: Any, as_json: bool
 ) -> None:
@@ -337,7 +295,7 @@ def inspect(
     from .cut import inspect as look
     from .printed import print_groups
 
-    loaded = load_model(model, root=data_root, shape=_shape(shape))
+    loaded = load_model(model, root=data_root, shape=image_shape(shape))
     rows, plan, macs = look(loaded, scope=scope)
     if as_json:
         groups = [asdict(row) for row in rows]
@@ -347,7 +305,7 @@ def inspect(
 
 
 @cli.command()
-@_model_options
+@model_options
 @click.option("--keep", type=float, help="Share of the channels to keep, the same everywhere.")
 @click.option("--widths", metavar="A,B,...", help="Channels to keep, group by group.")
 @click.option("--criterion", type=click.Choice(CRITERIA), default="l2", show_default=True)
@@ -371,12 +329,12 @@ def cut(
     from .cut import cut as cut_model
     from .printed import print_card
 
-    _check_target(target)
+    require_new(target)
     card = cut_model(
-        load_model(model, root=data_root, shape=_shape(shape)),
+        load_model(model, root=data_root, shape=image_shape(shape)),
         target,
         keep=keep,
-        widths=None if widths is None else _numbers("--widths", widths),
+        widths=None if widths is None else whole_numbers("--widths", widths),
         criterion=criterion,
         scope=scope,
         recalibration=recalibrate,
@@ -384,35 +342,6 @@ def cut(
     )
     click.echo(f"{model} in {target}")
     print_card(card)
-
-
-def _shape(text: str | None) -> tuple[int, int, int] | None:
-    if text is None:
-        return None
-    sizes = _numbers("--input", text)
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise click.UsageError(f"--input expects channels,height,width, got {text!r}")
-    return sizes[0], sizes[1], sizes[2]
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise click.UsageError(
-            f"{option} expects whole numbers and commas, got {text!r}"
-        ) from error
-
-
-def _overrides(sets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by key path: those of --set, and over them those of other options."""
-    known = {key: value for key, value in given.items() if value is not None}
-    return dict(map(parse_override, sets)) | known
-
-
-def _check_target(target: Path) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise click.UsageError(f"--to must be a new or an empty folder, {target} is not")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
