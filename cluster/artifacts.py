@@ -84,13 +84,8 @@ class Artifacts:
 
 def elsewhere(uri: str) -> tuple[FileSystem, str]:
     """Return the file system and the folder of a URI; a plain path is a folder of this machine."""
-    parts = urlsplit(uri)
-    if parts.username or parts.password:
-        raise ValueError(
-            f"{parts.scheme}://{parts.hostname}: leave user and password out, they would stand in "
-            "the journal; the environment holds them (AWS_ACCESS_KEY_ID, say, or a profile)"
-        )
-    if not parts.scheme:
+    require_no_credentials(uri)
+    if not urlsplit(uri).scheme:
         return LocalFileSystem(), str(Path(uri).expanduser().absolute())
     try:
         filesystem, folder = FileSystem.from_uri(uri)
@@ -100,6 +95,16 @@ def elsewhere(uri: str) -> tuple[FileSystem, str]:
             "s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
         ) from error
     return filesystem, folder.rstrip("/")
+
+
+def require_no_credentials(uri: str) -> None:
+    """Refuse a URI that holds who may write there."""
+    parts = urlsplit(uri)
+    if parts.username or parts.password:
+        raise ValueError(
+            f"{parts.scheme}://{parts.hostname}: leave user and password out, they would stand in "
+            "the journal; the environment holds them (AWS_ACCESS_KEY_ID, say, or a profile)"
+        )
 
 
 def _files(paths: Collection[Path]) -> Iterator[Path]:

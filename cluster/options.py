@@ -16,8 +16,24 @@ address_option = click.option(
     "--address", help="Ray cluster whose nodes measure: HEAD:6379, or auto on one of them."
 )
 
+server_option = click.option(
+    "--address",
+    required=True,
+    metavar="http://HEAD:8265",
+    envvar="RAY_API_SERVER_ADDRESS",
+    help="Job server of the Ray cluster; by default RAY_API_SERVER_ADDRESS.",
+)
+
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="KEY.PATH=VALUE", help="Override a key."
+)
+
+journal_option = click.option(
+    "--journal", metavar="URL", help="Database for the journal, not the run's folder."
+)
+
+artifacts_option = click.option(
+    "--artifacts", metavar="URI", help="Folder for copies of files: s3://BUCKET/FOLDER."
 )
 
 on_option = click.option(

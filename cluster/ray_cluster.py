@@ -27,6 +27,7 @@ def ray_at(address: str | None, *, cpus: int) -> Iterator[None]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     on_terminate = signal.getsignal(signal.SIGTERM)
     if address is None:
+        os.environ.pop("RAY_JOB_CONFIG_JSON_ENV_VAR", None)  # of a cluster's job that this runs in
         ray.init(
             address="local",
             num_cpus=cpus,

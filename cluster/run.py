@@ -145,7 +145,7 @@ def _existing(
     record = Record(directory, Journal.open(directory, on=journal))
     require_same(config, record.config, directory)
     if (held := record.journal.fact(ELSEWHERE)) != artifacts:
-        raise ValueError(f"{directory} keeps its files at {held}, not at {artifacts}: say the same")
+        raise ValueError(f"--artifacts must be {held}, as {directory} has it, got {artifacts}")
     return Run(directory, on=journal)
 
 

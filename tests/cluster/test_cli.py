@@ -5,7 +5,7 @@ from secateur.cluster.journal import Journal
 
 COMMANDS = (
     *("search", "resume", "status", "front", "report", "evaluate", "export", "finetune"),
-    *("inspect", "cut"),
+    *("inspect", "cut", "submit", "attach", "stop"),
 )
 
 
