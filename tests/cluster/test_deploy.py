@@ -25,7 +25,6 @@ from ray.scripts.scripts import start
 from secateur.actors.ray_fleet import PROFILER
 from secateur.cluster.cli import cli
 from secateur.cluster.config import check_config
-from secateur.cluster.journal import FILE, LINK
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "cluster" / "deploy"
@@ -235,28 +234,16 @@ def test_the_head_has_the_run_on_a_volume_that_outlives_it_and_the_search_beside
     volumes = {one["name"]: one for one in HEAD["template"]["spec"]["volumes"]}
     assert volumes["runs"]["persistentVolumeClaim"]["claimName"] == VOLUME["metadata"]["name"]
     assert volumes["search"]["configMap"]["name"] == CONFIGURATION["metadata"]["name"]
-    script = Path(RAYJOB["spec"]["entrypoint"].split()[-1])
-    assert str(script.parent) == mounted("search")
-    assert script.name in CONFIGURATION["data"]
 
 
-@pytest.mark.parametrize(
-    ("journal", "command"), [(None, "search"), (FILE, "resume"), (LINK, "resume")]
-)
-def test_an_attempt_begins_the_run_or_goes_on_with_it(tmp_path, stand_in, journal, command):
-    run = tmp_path / "digits"
-    run.mkdir()
-    if journal is not None:
-        (run / journal).touch()
-    secateur, folder = stand_in("secateur"), mounted("runs")
-    bash(CONFIGURATION["data"]["go-on.sh"].replace(folder, str(tmp_path)), tmp_path)
-    ((called, *arguments),) = secateur()
-    assert called == command
-    given = cli.commands[called].make_context(called, arguments).params
-    assert (given["run"], given["address"]) == (run, "auto")
-    if command == "search":
-        assert given["config"] == Path(mounted("search"), "search.yaml")
-        assert given["config"].name in CONFIGURATION["data"]
+def test_an_attempt_begins_the_run_or_goes_on_with_it():
+    called, command, *arguments = RAYJOB["spec"]["entrypoint"].split()
+    assert called in PROJECT["project"]["scripts"]
+    given = cli.commands[command].make_context(command, arguments).params
+    assert given["run"].parent == Path(mounted("runs"))
+    assert given["config"].parent == Path(mounted("search"))
+    assert given["config"].name in CONFIGURATION["data"]
+    assert (given["resume"], given["address"]) == (True, "auto")
 
 
 # Ray's cluster launcher
