@@ -9,6 +9,10 @@ from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test first imports it
 
+# Ray decides once for a process whether it has a token, and then tells its environment: the tests
+# of a process must agree. tests/cluster/test_system.py has machines with a token.
+os.environ["RAY_AUTH_MODE"] = "disabled"
+
 settings.register_profile("secateur", deadline=None, derandomize=True)
 settings.load_profile("secateur")
 

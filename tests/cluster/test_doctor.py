@@ -64,8 +64,7 @@ def test_versions_are_those_that_are_installed():
     assert "missing" not in versions().values()
 
 
-def test_the_command_examines_a_cluster_of_two_nodes(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # of the nodes that are started here
+def test_the_command_examines_a_cluster_of_two_nodes(tmp_path, capsys):
     config = tmp_path / "mine.yaml"
     config.write_text("network: {factory: 'no_such_module:network'}\nworkers: {profiler: board}")
     store = 100 * 1024 * 1024

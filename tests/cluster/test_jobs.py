@@ -74,7 +74,6 @@ def head(home) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("HOME", str(home))
         environment.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        environment.setenv("RAY_AUTH_MODE", "disabled")
         cluster = Cluster(
             initialize_head=True,
             head_node_args={
