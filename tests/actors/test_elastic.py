@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 import ray
 from ray.cluster_utils import Cluster
 
@@ -10,6 +11,10 @@ from secateur.actors.fleet import Crew
 from secateur.actors.job import Job
 from secateur.actors.ray_fleet import RayFleet
 from secateur.search.candidate import Estimate
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # Ray leaves the processes of removed nodes to the garbage collector
 
 
 def test_workers_fill_nodes_that_join_and_do_without_those_that_leave():
