@@ -66,6 +66,7 @@ class Record:
         answers = self.journal.answers()
         committed = self._committed(answers)[:at]
         found = self._results(committed, answers)
+        spared = _spared(committed, answers)
         entries: list[tuple[Candidate, dict[str, float] | None]] = [
             (
                 outcome.candidate,
@@ -83,8 +84,8 @@ class Record:
             "archive_hash": archive_hash(entries),
             "seed": self.config.search.seed,
             "elapsed_s": self.journal.elapsed_seconds(),
-            "failures": sum(values is None for _, values in entries) - self.spared(answers),
-            **({"spared": self.spared(answers)} if self.config.constraints else {}),
+            "failures": sum(values is None for _, values in entries) - spared,
+            **({"spared": spared} if self.config.constraints else {}),
             "disagreements": len(self.journal.fact(DISAGREEMENTS, [])),
             **({"missing": missing} if (missing := self.journal.fact(MISSING)) else {}),
             **self.rungs(answers),
@@ -99,13 +100,6 @@ class Record:
             "evaluations": len(self._committed(self.journal.answers())),
             "budget": self.config.search.evaluations,
         }
-
-    @staticmethod
-    def spared(answers: Answers) -> int:
-        """How many errors were not measured, as their networks exceed a bound whatever they are."""
-        return sum(
-            "error" in one and one["error"].worker == CONSTRAINTS for one in answers.values()
-        )
 
     def rungs(self, answers: Answers) -> dict[str, Any]:
         """How many candidates deserved all images, and how the rungs agree; nothing with one rung.
@@ -162,6 +156,7 @@ class Record:
         evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
         if not evaluated:
             return None
+        spared = _spared(committed, answers)
         groups = tuple(self.journal.fact("groups"))
         members = [
             self._member(outcome, cost, len(groups), answers.get(outcome.candidate.number, {}))
@@ -196,8 +191,8 @@ class Record:
                 picked.scaled[picked.front],
                 self.config.search.worst_error,
             ),
-            failures=len(committed) - len(evaluated) - self.spared(answers),
-            spared=self.spared(answers),
+            failures=len(committed) - len(evaluated) - spared,
+            spared=spared,
             constraints=tuple(self.config.constraints),
             infeasible=int((judged.excess > 0).sum()),
             agreement=tuple(
@@ -248,6 +243,12 @@ class _Judged:
     def earning(self) -> NDArray[np.float64]:
         """The normalised objectives, infinite where a constraint is violated."""
         return np.where(self.excess[:, None] == 0, self.scaled, np.inf)
+
+
+def _spared(committed: list[tuple[Outcome, Cost]], answers: Answers) -> int:
+    """How many of these errors were not measured, as a bound is exceeded whatever they are."""
+    known = (answers[outcome.candidate.number] for outcome, _ in committed)
+    return sum(one["error"].worker == CONSTRAINTS for one in known)
 
 
 def _with_finetuned(

@@ -6,6 +6,7 @@ import pytest
 
 from secateur.actors.job import Answer
 from secateur.cluster.config import check_config
+from secateur.cluster.coordinator import CONSTRAINTS
 from secateur.cluster.journal import Journal
 from secateur.cluster.record import Record
 from secateur.methods.cost import Cost
@@ -111,3 +112,13 @@ def test_the_population_of_any_moment_is_told(tmp_path, algorithm):
 def test_a_search_without_a_population_goes_on_from_everything(tmp_path):
     record = written(tmp_path, search={"algorithm": "random"})
     assert [member.id for member in record.population(3)] == [0, 1, 2]
+
+
+def test_who_was_spared_counts_at_its_moment_and_is_no_failure(tmp_path):
+    record = written(tmp_path, constraints=["macs <= 0.6x"])
+    record.journal.asked(Candidate(4, (8, 2), "variation"), Cost(90, 20, 80))
+    record.journal.answered(Answer(4, "error", "not measured", CONSTRAINTS, 0.0))
+    now, before = record.status(), record.status(at=4)
+    assert (now["spared"], now["failures"]) == (1, 0)
+    assert (before["spared"], before["failures"]) == (0, 0)
+    assert (record.results().spared, record.results().failures) == (1, 0)
