@@ -119,7 +119,9 @@ class RayFleet:
 
     def _kept_from(self, crew: Crew) -> list[str]:
         """The nodes that are there for crews with custom resources, unless this is one."""
-        nodes = [] if crew.resources else alive_nodes()
+        if crew.resources or not any(other.resources for other in self._crews.values()):
+            return []
+        nodes = alive_nodes()
         return [one["NodeID"] for one in nodes if _is_kept(one["Resources"], self._crews)]
 
     def _elsewhere(self, crew: Crew) -> dict[str, str]:
