@@ -14,6 +14,13 @@ class CoreSplit:
     others: frozenset[int]
 
 
+def available_cores() -> int:
+    """How many cores this process may use: those it is pinned to, where that can be told."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def split_cores(threads: int) -> CoreSplit:
     """Give the last `threads` of this process's cores to the profiler, if others remain.
 

@@ -1,11 +1,10 @@
 """Crew: the workers of a run - who they are, what they load, and the Ray they run on."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from ..actors.cores import CoreSplit, confined, split_cores
+from ..actors.cores import CoreSplit, available_cores, confined, split_cores
 from ..actors.dispatcher import Disagreement, Dispatcher
 from ..actors.fleet import Crew
 from ..actors.job import Role
@@ -26,7 +25,8 @@ def workers(
 ) -> Iterator[Dispatcher]:
     """Hire a run's workers on the Ray cluster at an address, or on this machine.
 
-    On this machine the profiler has a core of its own, and evaluators have those that are left.
+    On this machine the profiler has a core of its own, and evaluators have those that are left;
+    where one core is all there is, they share it, and whoever watches is told.
     """
     config = run.config
     profiling = "latency_ms" in config.quantities
@@ -35,6 +35,8 @@ def workers(
     crews: dict[Role, Crew] = {}
     if profiling:  # hired first, as evaluators would fill its node
         crews["profiler"] = _profiler(run, workpiece, cores)
+        if address is None and available_cores() <= config.latency.threads:
+            watcher.say("the profiler shares its core with evaluators: latencies will vary more")
     size = _size(config, cores.others, address, watcher)
     crews["evaluator"] = _evaluators(workpiece, size, cores)
     watcher.say("starting Ray" if address is None else f"joining Ray at {address}")
@@ -76,7 +78,7 @@ def _size(
     threads, wanted = config.workers.threads, config.workers.evaluators
     if address is not None:
         return None if wanted == "auto" else wanted
-    free = len(cores) or os.cpu_count() or 1
+    free = len(cores) or available_cores()
     size = max(1, free // threads) if wanted == "auto" else wanted
     if size * threads > free:
         watcher.say(f"{size} evaluators share {free} free core{'s' if free > 1 else ''}")

@@ -21,6 +21,7 @@ import ray.train
 import torch
 from ray.train.torch import TorchTrainer
 
+from ..actors.cores import available_cores
 from .ray_cluster import ray_at
 
 METRICS = "checkpoint_*/metrics.json"
@@ -44,8 +45,7 @@ class Scale:
     @classmethod
     def of(cls, workers: int, threads: int | str, gpu: bool) -> "Scale":
         """Share this machine's cores among the workers where `threads` is `auto`."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        shared = max(1, (cores or 1) // workers)
+        shared = max(1, available_cores() // workers)
         return cls(workers, shared if isinstance(threads, str) else threads, gpu)
 
 

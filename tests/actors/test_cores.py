@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from secateur.actors.cores import CoreSplit, confined, split_cores
+from secateur.actors.cores import CoreSplit, available_cores, confined, split_cores
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="this system cannot pin cores"
@@ -35,6 +35,7 @@ def test_a_confined_process_gets_its_cores_back():
     one = frozenset([min(before)])
     with confined(one):
         assert os.sched_getaffinity(0) == one
+        assert available_cores() == 1
     assert os.sched_getaffinity(0) == before
 
 
