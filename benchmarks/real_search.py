@@ -1,10 +1,14 @@
-"""The search and its baselines with real evaluations: hypervolume on the digits task.
+"""The search and its baselines with real evaluations: hypervolume over what they measured.
 
-    python benchmarks/real_search.py [--quick] [--json] [--folder DIR]
+    python benchmarks/real_search.py [--quick] [--json] [--folder DIR] [--seeds N]
+        [--evaluations N] [--config FILE --data-root DATA] [--algorithms A,B,...]
 
 Every algorithm gets the same dense network, the same budget and the same seeds, with real
-evaluations: error on the search split, latency in ONNX Runtime, memory. `--quick` counts MACs in
-place of latency, on fewer seeds and evaluations.
+evaluations: error on the search split, latency in ONNX Runtime, memory; of the demo's digits, or of
+any configuration. The hypervolume ends at `search.worst_error` in the error, and at 1.1 times the
+dense network in all else. HAMP's share is the part of the budget that HAMP needs to have as much as
+the other has at its end. `--folder` keeps the runs, and goes on with those that it holds.
+`--quick` counts MACs in place of latency, on fewer seeds and evaluations.
 """
 
 import argparse
@@ -12,61 +16,108 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 import secateur
+from secateur.search.indicators import running_hypervolume
 
-ALGORITHMS = ("hamp", "nsga2", "random")
+DIGITS = {
+    "objectives": ["error", "latency_ms", "memory_bytes"],
+    "latency": {"seconds": 0.2},
+    "search": {"worst_error": 1.1, "evaluations": 200},
+    "network": {},
+}
 
 
-def configuration(algorithm: str, seed: int, weights: Path | None, quick: bool) -> dict:
-    """Return the digits task for one algorithm and seed."""
-    config = {
-        "objectives": ["error", "macs" if quick else "latency_ms", "memory_bytes"],
-        "latency": {"seconds": 0.2},
-        "search": {
-            "algorithm": algorithm,
-            "seed": seed,
-            "evaluations": 60 if quick else 200,
-            "worst_error": 1.1,  # where the hypervolume that is compared ends, too
-        },
-        "network": {},
-    }
-    if weights:
-        config["network"]["weights"] = str(weights)
+def configuration(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what every run has in common."""
+    config = yaml.safe_load(options.config.read_text()) if options.config else deepcopy(DIGITS)
+    search = config.setdefault("search", {})
+    if options.quick:
+        config["objectives"] = ["error", "macs", "memory_bytes"]
+        search["evaluations"] = 60
+    if options.evaluations:
+        search["evaluations"] = options.evaluations
+    if options.data_root:
+        config.setdefault("data", {})["root"] = str(options.data_root)
     return config
 
 
-def measure(folder: Path, seeds: range, quick: bool) -> dict[str, list[float]]:
-    """Run everything; return the final hypervolumes of every algorithm, a seed each."""
-    found: dict[str, list[float]] = {algorithm: [] for algorithm in ALGORITHMS}
-    weights = None
-    for seed in seeds:
-        for algorithm in ALGORITHMS:
-            config = configuration(algorithm, seed, weights, quick)
+def searched(config: Mapping[str, Any], path: Path) -> list[float]:
+    """Run a search, or go on with it; return the hypervolume after every evaluation."""
+    known = (path / "journal.db").exists()
+    run = secateur.open_run(path).resume() if known else secateur.launch(config, path)
+    found, goals = run.results(), run.config.goals
+    values = np.full((len(found.hypervolumes), len(found.objectives)), np.inf)
+    for member in found.members:
+        values[member.id] = [estimate.value for estimate in member.objectives.values()]
+    points = goals.beside(values[0].tolist()).points(values)
+    return running_hypervolume(points, goals.reference(run.config.search.worst_error))
+
+
+def measured(
+    folder: Path, config: Mapping[str, Any], algorithms: Sequence[str], seeds: int
+) -> dict[str, list[list[float]]]:
+    """Run everything; return the hypervolumes of every algorithm, a list for each seed."""
+    found: dict[str, list[list[float]]] = {algorithm: [] for algorithm in algorithms}
+    weights = config["network"].get("weights")
+    for seed in range(seeds):
+        for algorithm in algorithms:
             path = folder / f"{algorithm}-{seed}"
-            known = (path / "journal.db").exists()
-            run = secateur.open_run(path).resume() if known else secateur.launch(config, path)
-            weights = weights or run.path / "dense.safetensors"
-            found[algorithm].append(run.results().hypervolumes[-1])
-            print(f"{algorithm} seed {seed}: {found[algorithm][-1]:.4f}", file=sys.stderr)
+            changed = {"algorithm": algorithm, "seed": seed}
+            network = config["network"] | ({"weights": str(weights)} if weights else {})
+            own = {**config, "search": {**config["search"], **changed}, "network": network}
+            found[algorithm].append(searched(own, path))
+            weights = weights or path / "dense.safetensors"
+            print(f"{algorithm} seed {seed}: {found[algorithm][-1][-1]:.4f}", file=sys.stderr)
     return found
 
 
-def summarised(found: dict[str, list[float]]) -> dict[str, float]:
-    """Return means, spreads and how often HAMP wins, by name."""
+def summarised(found: Mapping[str, list[list[float]]]) -> dict[str, float]:
+    """Return means and spreads at the end, by name; and, beside HAMP, its wins and its share."""
     summary: dict[str, float] = {}
-    for algorithm, volumes in found.items():
-        summary[f"hypervolume_{algorithm}"] = statistics.mean(volumes)
-        summary[f"spread_{algorithm}"] = statistics.stdev(volumes) if len(volumes) > 1 else 0.0
-        if algorithm != "hamp":
-            pairs = zip(found["hamp"], volumes, strict=True)
-            summary[f"wins_over_{algorithm}"] = sum(ours > theirs for ours, theirs in pairs)
-    summary["seeds"] = len(found["hamp"])
+    for algorithm, runs in found.items():
+        name = algorithm.replace("-", "_")
+        ends = [volumes[-1] for volumes in runs]
+        summary[f"hypervolume_{name}"] = statistics.mean(ends)
+        summary[f"spread_{name}"] = statistics.stdev(ends) if len(ends) > 1 else 0.0
+        if algorithm != "hamp" and "hamp" in found:
+            pairs = list(zip(found["hamp"], ends, strict=True))
+            summary[f"wins_over_{name}"] = sum(ours[-1] > end for ours, end in pairs)
+            summary[f"hamp_share_of_{name}"] = statistics.median(
+                next((count for count, one in enumerate(ours, 1) if one >= end), np.inf) / len(ours)
+                for ours, end in pairs
+            )
+    summary["seeds"] = len(next(iter(found.values())))
     return summary
+
+
+def table_of(found: Mapping[str, list[list[float]]], summary: Mapping[str, float]) -> Table:
+    """The comparison for people: at a third, at two thirds and at the end of the budget."""
+    budget = max(len(volumes) for runs in found.values() for volumes in runs)
+    moments = [budget // 3, 2 * budget // 3, budget]
+    seeds = f"{summary['seeds']:.0f} seed{'s' if summary['seeds'] > 1 else ''}"
+    table = Table(title=f"Hypervolume after so many evaluations, mean of {seeds}")
+    for heading in ("algorithm", *map(str, moments), "deviation", "HAMP wins", "HAMP's share"):
+        table.add_column(heading, justify="left" if heading == "algorithm" else "right")
+    for algorithm, runs in found.items():
+        name = algorithm.replace("-", "_")
+        means = [statistics.mean(one[min(m, len(one)) - 1] for one in runs) for m in moments]
+        cells = [*(f"{mean:.4f}" for mean in means), f"{summary[f'spread_{name}']:.4f}"]
+        if f"wins_over_{name}" in summary:
+            cells.append(f"{summary[f'wins_over_{name}']:.0f}")
+            share = summary[f"hamp_share_of_{name}"]
+            cells.append(f"{share:.1%}" if np.isfinite(share) else "never")
+        table.add_row(algorithm, *cells)
+    return table
 
 
 def main() -> None:
@@ -74,26 +125,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="2 seeds of 60 evaluations")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--folder", help="keep the runs there, and go on with those it holds")
+    parser.add_argument("--folder", type=Path, help="keep the runs, and go on with those it holds")
+    parser.add_argument("--config", type=Path, help="what to search; the demo's digits without")
+    parser.add_argument("--data-root", type=Path, help="folder with data and weights")
+    parser.add_argument("--algorithms", default="hamp,nsga2,random", help="which, with commas")
+    parser.add_argument("--seeds", type=int, help="how many; 5 without")
+    parser.add_argument("--evaluations", type=int, help="the budget of a run")
     options = parser.parse_args()
+    seeds = options.seeds or (2 if options.quick else 5)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(options.folder or temporary)
-        found = measure(folder, range(2 if options.quick else 5), options.quick)
+        folder = options.folder or Path(temporary)
+        algorithms = options.algorithms.split(",")
+        found = measured(folder, configuration(options), algorithms, seeds)
     summary = summarised(found)
     if options.json:
-        print(json.dumps({"summary": summary, "hypervolumes": found}))
+        reached = {name: value for name, value in summary.items() if np.isfinite(value)}
+        print(json.dumps({"summary": reached, "volumes": found}))
         return
-    table = Table(title="Hypervolume on digits (mean, standard deviation, a seed each)")
-    for heading in ("algorithm", "mean", "spread", *(f"seed {s}" for s in range(summary["seeds"]))):
-        table.add_column(heading, justify="left" if heading == "algorithm" else "right")
-    for algorithm, volumes in found.items():
-        table.add_row(
-            algorithm,
-            f"{summary[f'hypervolume_{algorithm}']:.4f}",
-            f"{summary[f'spread_{algorithm}']:.4f}",
-            *(f"{volume:.4f}" for volume in volumes),
-        )
-    Console().print(table)
+    Console(width=110).print(table_of(found, summary))
 
 
 if __name__ == "__main__":

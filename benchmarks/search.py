@@ -281,7 +281,8 @@ def main() -> None:
         if not options.json:
             Console(width=140).print(table_of(network, rows, moments, seeds))
     if options.json:
-        print(json.dumps({"summary": summary, "volumes": found}))
+        reached = {name: value for name, value in summary.items() if np.isfinite(value)}
+        print(json.dumps({"summary": reached, "volumes": found}))
         return
     for name, value in summary.items():
         if name.startswith(("hamp_share", "warm_start", "cold_start")):

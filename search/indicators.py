@@ -95,7 +95,7 @@ def _exclusive(
 class RunningHypervolume:
     """The hypervolume of ever more points; a dominated one costs next to nothing."""
 
-    def __init__(self, objectives: int, reference: float = REFERENCE) -> None:
+    def __init__(self, objectives: int, reference: float | NDArray[np.float64] = REFERENCE) -> None:
         self._best = np.empty((0, objectives))
         self._reference = reference
         self.value = 0.0
@@ -108,7 +108,9 @@ class RunningHypervolume:
         return self.value
 
 
-def running_hypervolume(points: Points, reference: float = REFERENCE) -> list[float]:
+def running_hypervolume(
+    points: Points, reference: float | NDArray[np.float64] = REFERENCE
+) -> list[float]:
     """Return the hypervolume after the first, the second, ... of the points."""
     running = RunningHypervolume(points.shape[1], reference)
     return [running.add(point) for point in points]

@@ -1,11 +1,16 @@
 """What all tests share: quiet threads, repeatable examples, real data, one tiny network."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test first imports it
 
@@ -15,6 +20,26 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 
 settings.register_profile("secateur", deadline=None, derandomize=True)
 settings.load_profile("secateur")
+
+
+@pytest.fixture
+def cluster() -> Iterator["Cluster"]:
+    """A Ray cluster of several nodes' processes on this machine: a head of one core, and what a
+    test adds by `add_node`.
+    """
+    import ray
+    from ray.cluster_utils import Cluster
+
+    class Small(Cluster):
+        def add_node(self, **node: Any) -> Any:
+            """Add a node of little memory, whose dashboard takes whatever port is free."""
+            room = {"object_store_memory": 150 * 2**20, "dashboard_port": None}
+            return super().add_node(**room, **node)
+
+    made = Small(initialize_head=True, head_node_args={"num_cpus": 1})
+    yield made
+    ray.shutdown()
+    made.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 
 from secateur.cluster.cli import main
 from secateur.cluster.doctor import Node, diagnose, versions
@@ -64,19 +63,11 @@ def test_versions_are_those_that_are_installed():
     assert "missing" not in versions().values()
 
 
-def test_the_command_examines_a_cluster_of_two_nodes(tmp_path, capsys):
+def test_the_command_examines_a_cluster_of_two_nodes(cluster, tmp_path, capsys):
     config = tmp_path / "mine.yaml"
     config.write_text("network: {factory: 'no_such_module:network'}\nworkers: {profiler: board}")
-    store = 100 * 1024 * 1024
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": store}
-    )
-    try:
-        cluster.add_node(num_cpus=2, resources={"profiler:board": 1}, object_store_memory=store)
-        assert main(["doctor", str(config), "--address", cluster.address]) == 1
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
+    cluster.add_node(num_cpus=2, resources={"profiler:board": 1})
+    assert main(["doctor", str(config), "--address", cluster.address]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "ok    2 nodes: 3 CPUs, 0 GPUs"
     assert lines[1].startswith("ok    profiler board on ")

@@ -5,29 +5,18 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 import secateur
+from command_line import PATIENCE_S, command, run
 from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
 from secateur.cluster.record import Record
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
-PATIENCE_S = 240
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
-
-
-def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == code, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")

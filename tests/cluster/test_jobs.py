@@ -19,6 +19,7 @@ from ray.cluster_utils import Cluster
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient, JobType
 
 import secateur
+from command_line import PATIENCE_S, command, run
 from secateur.cluster import jobs
 from secateur.cluster.cli import main
 from secateur.cluster.config import check_config
@@ -32,17 +33,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
 EVALUATIONS = 40
-PATIENCE_S = 240
 DIGITS = check_config({"name": "my digits"}, source="a test")
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
-
-
-def run(*arguments: object) -> None:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stderr
 
 
 def answer(capsys, *arguments: object) -> tuple[int, str, str]:

@@ -2,48 +2,24 @@
 
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import pytest
-from ray.cluster_utils import Cluster
-
+from command_line import PATIENCE_S, command, run
 from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
-STORE = 150 * 1024 * 1024
-PATIENCE_S = 240
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
-
-
-def run(*arguments: object) -> str:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def archive(directory: Path) -> str:
-    return json.loads(run("status", directory, "--json"))["archive_hash"]
-
-
-@pytest.fixture
-def cluster():
-    made = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": STORE}
-    )
-    yield made
-    made.shutdown()
+    return json.loads(run("status", directory, "--json").stdout)["archive_hash"]
 
 
 def test_nodes_that_leave_and_join_do_not_change_the_archive(cluster, tmp_path):
     local, directory = tmp_path / "local", tmp_path / "cluster"
     run("search", EXAMPLE, "--run", local, "--evaluations", 40)
-    leaving = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    leaving = cluster.add_node(num_cpus=1)
     weights = ("--set", f"network.weights={local / 'dense.safetensors'}")
     asked = command(
         *("search", EXAMPLE, "--run", directory, "--evaluations", 40, *weights),
@@ -53,7 +29,7 @@ def test_nodes_that_leave_and_join_do_not_change_the_archive(cluster, tmp_path):
         try:
             wait_for_answers(directory, 8, p)
             cluster.remove_node(leaving)
-            cluster.add_node(num_cpus=2, object_store_memory=STORE)
+            cluster.add_node(num_cpus=2)
             _, errors = p.communicate(timeout=PATIENCE_S)
         finally:
             p.kill()
@@ -65,7 +41,7 @@ def test_nodes_that_leave_and_join_do_not_change_the_archive(cluster, tmp_path):
 
 
 def test_evaluators_leave_the_profiler_its_node(cluster, tmp_path):
-    cluster.add_node(num_cpus=2, resources={"profiler:board": 1}, object_store_memory=STORE)
+    cluster.add_node(num_cpus=2, resources={"profiler:board": 1})
     sets = [
         "network.training.epochs=1",
         "latency.seconds=0.05",
@@ -75,7 +51,7 @@ def test_evaluators_leave_the_profiler_its_node(cluster, tmp_path):
     options = [part for one in sets for part in ("--set", one)]
     where = ("--address", cluster.address, "--run", tmp_path / "run")
     run("search", "--evaluations", 4, *options, *where)
-    assert json.loads(run("status", tmp_path / "run", "--json"))["evaluations"] == 4
+    assert json.loads(run("status", tmp_path / "run", "--json").stdout)["evaluations"] == 4
 
 
 def wait_for_answers(directory: Path, count: int, process: subprocess.Popen) -> None:

@@ -9,7 +9,6 @@ import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 import torch
 
 import secateur
+from command_line import PATIENCE_S, command, run
 from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
 from secateur.methods.datasets import load_dataset
@@ -26,17 +26,6 @@ from secateur.search.indicators import front
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
 EVALUATIONS = 60
-PATIENCE_S = 240
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
-
-
-def run(*arguments: object, code: int = 0) -> str:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE_S)
-    assert done.returncode == code, done.stderr
-    return done.stdout
 
 
 def trained_as(directory: Path) -> tuple[str, str]:
@@ -52,7 +41,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def status(directory: Path) -> dict:
-    return json.loads(run("status", directory, "--json"))
+    return json.loads(run("status", directory, "--json").stdout)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +65,7 @@ def test_a_complete_run_says_so(unbroken):
 
 def test_resuming_a_complete_run_does_nothing_and_succeeds(unbroken):
     before = (unbroken / "journal.db").read_bytes()
-    assert "complete" in run("resume", unbroken)
+    assert "complete" in run("resume", unbroken).stdout
     assert (unbroken / "journal.db").read_bytes() == before
 
 
@@ -92,7 +81,7 @@ def test_a_run_is_not_overwritten(unbroken):
 def test_the_same_search_given_again_with_resume_goes_on(unbroken):
     before = (unbroken / "journal.db").read_bytes()
     again = ("search", EXAMPLE, "--run", unbroken, "--evaluators", 1, "--resume")
-    assert "Pareto front" in run(*again)
+    assert "Pareto front" in run(*again).stdout
     assert (unbroken / "journal.db").read_bytes() == before
 
 
@@ -162,7 +151,7 @@ def test_a_list_of_criteria_is_searched_group_by_group(unbroken, tmp_path):
     arguments = ("--run", tmp_path / "run", "--evaluations", 24, "--set", "search.population=12")
     criteria = ("--set", "pruning.criterion=[l2, taylor]")
     run("search", EXAMPLE, *arguments, *criteria, *trained_as(unbroken))
-    found = json.loads(run("front", tmp_path / "run", "--json"))
+    found = json.loads(run("front", tmp_path / "run", "--json").stdout)
     groups, named = len(found["dense"]["widths"]), set()
     for entry in found["front"]:
         assert len(entry["widths"]) == len(entry["criteria"]) == groups
@@ -226,7 +215,7 @@ def test_nearly_all_genomes_are_distinct(unbroken):
 
 
 def test_the_front_is_the_set_of_non_dominated_networks(unbroken):
-    printed = json.loads(run("front", unbroken, "--json"))
+    printed = json.loads(run("front", unbroken, "--json").stdout)
     members = secateur.open_run(unbroken).results().members
     points = np.array([[e.value for e in m.objectives.values()] for m in members])
     assert sorted(entry["id"] for entry in printed["front"]) == front(points).tolist()
