@@ -1,7 +1,7 @@
 """The search and its baselines with real evaluations: hypervolume over what they measured.
 
     python benchmarks/real_search.py [--quick] [--json] [--folder DIR] [--seeds N]
-        [--evaluations N] [--config FILE --data-root DATA] [--algorithms A,B,...]
+        [--evaluations N] [--config FILE --data-root DATA] [--worst-error E] [--algorithms A,B,...]
 
 Every algorithm gets the same dense network, the same budget and the same seeds, with real
 evaluations: error on the search split, latency in ONNX Runtime, memory; of the demo's digits, or of
@@ -35,6 +35,11 @@ DIGITS = {
     "search": {"worst_error": 1.1, "evaluations": 200},
     "network": {},
 }
+VARIANTS = {
+    "hamp-no-local-search": {"local_search": 0.0},
+    "hamp-nsga2-selection": {"selection": "nsga2"},
+}
+"""HAMP without one of its parts, beside the algorithms of the configuration."""
 
 
 def configuration(options: argparse.Namespace) -> dict[str, Any]:
@@ -46,6 +51,8 @@ def configuration(options: argparse.Namespace) -> dict[str, Any]:
         search["evaluations"] = 60
     if options.evaluations:
         search["evaluations"] = options.evaluations
+    if options.worst_error:
+        search["worst_error"] = options.worst_error
     if options.data_root:
         config.setdefault("data", {})["root"] = str(options.data_root)
     return config
@@ -72,7 +79,9 @@ def measured(
     for seed in range(seeds):
         for algorithm in algorithms:
             path = folder / f"{algorithm}-{seed}"
-            changed = {"algorithm": algorithm, "seed": seed}
+            changed: dict[str, Any] = {"algorithm": algorithm, "seed": seed}
+            if algorithm in VARIANTS:
+                changed |= {"algorithm": "hamp", "hamp": VARIANTS[algorithm]}
             network = config["network"] | ({"weights": str(weights)} if weights else {})
             own = {**config, "search": {**config["search"], **changed}, "network": network}
             found[algorithm].append(searched(own, path))
@@ -128,7 +137,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the runs, and go on with those it holds")
     parser.add_argument("--config", type=Path, help="what to search; the demo's digits without")
     parser.add_argument("--data-root", type=Path, help="folder with data and weights")
-    parser.add_argument("--algorithms", default="hamp,nsga2,random", help="which, with commas")
+    parser.add_argument(
+        "--algorithms",
+        default="hamp,nsga2,random",
+        help="which, with commas; also HAMP without a part",
+    )
+    parser.add_argument("--worst-error", type=float, help="errors from here on are of no use")
     parser.add_argument("--seeds", type=int, help="how many; 5 without")
     parser.add_argument("--evaluations", type=int, help="the budget of a run")
     options = parser.parse_args()
