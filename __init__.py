@@ -4,17 +4,29 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cluster.run import Run, launch, open_run
+    from .cluster.run import Run, TrainingRun, launch, open_run, open_training, train
     from .methods.exported import load
 
 __version__ = version("secateur")
-__all__ = ["Run", "__version__", "launch", "load", "open_run"]
+__all__ = [
+    "Run",
+    "TrainingRun",
+    "__version__",
+    "launch",
+    "load",
+    "open_run",
+    "open_training",
+    "train",
+]
 
 _HOMES = {
     "Run": "cluster.run",
+    "TrainingRun": "cluster.run",
     "launch": "cluster.run",
     "load": "methods.exported",
     "open_run": "cluster.run",
+    "open_training": "cluster.run",
+    "train": "cluster.run",
 }
 
 

@@ -97,24 +97,71 @@ def search(
     print_files(finished.path)
 
 
+@cli.group()
+def train() -> None:
+    """Learn what to prune while training, as a Ray Train job."""
+
+
+@train.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
+@click.option("--seed", type=int, help="Seed of every random choice.")
+@click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
+@click.option("--workers", type=int, help="Processes that train one network together.")
+@click.option("--gpu", is_flag=True, default=None, help="Give every worker a GPU.")
+@set_option
+@address_option
+def clad(
+    config: Path | None,
+    run: Path | None,
+    seed: int | None,
+    data_root: str | None,
+    workers: int | None,
+    gpu: bool | None,
+    sets: tuple[str, ...],
+    address: str | None,
+) -> None:
+    """Learn pruning criteria with the network of the YAML file CONFIG, cut it once, fine-tune it.
+
+    Without CONFIG, the demo's network for handwritten digits.
+    """
+    from .printed import print_trained
+    from .progress import watching
+    from .run import train as train_method
+
+    given = {
+        "finetune.seed": seed,
+        "data.root": data_root,
+        "finetune.workers": workers,
+        "finetune.gpu": gpu,
+    }
+    checked = read_config(config, overrides(sets, given))
+    with watching(Console(stderr=True), ()) as watcher:
+        finished = train_method(checked, run, address=address, watcher=watcher)
+    print_trained(finished.path, finished.status())
+
+
 @cli.command()
 @run_argument
 @on_option
 @address_option
 def resume(run: Path, on: str | None, address: str | None) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
-    from .printed import print_files, print_front
+    from .printed import print_files, print_front, print_trained
     from .progress import watching
-    from .run import open_run
+    from .run import Run, is_training, open_run, open_training
 
-    opened = open_run(run, on=on)
+    opened = (open_training if is_training(run, on=on) else open_run)(run, on=on)
     if opened.state == "complete":
         click.echo(f"{run} is complete: nothing to resume")
         return
     with watching(Console(stderr=True), opened.config.quantities) as watcher:
         opened.resume(address=address, watcher=watcher)
-    print_front(opened.path, opened.results())
-    print_files(opened.path)
+    if isinstance(opened, Run):
+        print_front(opened.path, opened.results())
+        print_files(opened.path)
+    else:
+        print_trained(opened.path, opened.status())
 
 
 @cli.command()
@@ -182,9 +229,10 @@ def stop(job: str, address: str) -> None:
 @json_option
 def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     """Tell how far RUN is."""
-    from .run import open_run
+    from .run import is_training, open_run, open_training
 
-    values = open_run(run, on=on).status(at)
+    training = is_training(run, on=on)
+    values = open_training(run, on=on).status() if training else open_run(run, on=on).status(at)
     if as_json:
         click.echo(json.dumps(values))
         return

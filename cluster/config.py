@@ -164,8 +164,9 @@ class Workers(_Section):
 class Finetune(_Section):
     """How `secateur finetune` trains a network further; see `methods/finetune.py`.
 
-    `distillation` is the dense network's share of the loss; `mirror` flips images, which suits
-    photographs and not digits. A worker computes on `threads` threads; `auto` shares the cores.
+    `distillation` is the dense network's share of the loss, `attention` the weight of looking where
+    it looks; `mirror` flips images, which suits photographs and not digits. A worker computes on
+    `threads` threads; `auto` shares the cores.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -173,11 +174,37 @@ class Finetune(_Section):
     batch: Annotated[int, Field(ge=2)] = 128
     distillation: Annotated[float, Field(ge=0, le=1)] = 0.9
     temperature: Annotated[float, Field(gt=0)] = 4.0
+    attention: Annotated[float, Field(ge=0)] = 0.0
     mirror: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
     workers: Annotated[int, Field(ge=1)] = 1
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     gpu: bool = False
+
+
+class Clad(_Section):
+    """How CLAD learns what to prune; see `methods/clad/learning.py`.
+
+    `target` is the share of the dense network's multiply-adds that is to be left, `least` the share
+    of its channels that every group keeps at least. `teacher` names another network than the dense
+    one (an exported folder, cifar10:resnet56). `attention`, `polarisation` and `macs` weigh the
+    terms of the loss. Batch, mirror, seed and workers are those of `finetune`, by which what is
+    left is trained further, with the weight `attention` of looking where the teacher looks.
+    """
+
+    target: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    epochs: Annotated[int, Field(ge=1)] = 20
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    learner: Literal["raw", "statistics", "logits"] = "raw"
+    learner_rate: Annotated[float, Field(gt=0)] = 0.003
+    hidden: Annotated[int, Field(ge=1)] = 32
+    through: bool = False
+    decision: Literal["anneal", "straight-through", "none"] = "anneal"
+    attention: Annotated[float, Field(ge=0)] = 1000.0
+    polarisation: Annotated[float, Field(ge=0)] = 2.0
+    macs: Annotated[float, Field(gt=0)] = 50.0
+    least: Annotated[float, Field(ge=0, le=1)] = 0.1
+    teacher: str | None = None
 
 
 class Config(_Section):
@@ -193,6 +220,7 @@ class Config(_Section):
     search: Search = Search()
     workers: Workers = Workers()
     finetune: Finetune = Finetune()
+    clad: Clad = Clad()
 
     @field_validator("objectives")
     @classmethod

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..methods.accuracy import AccuracyMeter
-from ..methods.datasets import Images
-from ..methods.finetune import Recipe, Snapshot, finetune, require_batches
+from ..methods.batches import Batches, require_batches
+from ..methods.finetune import Recipe, finetune
 from ..methods.prunable import Prunable
+from ..methods.snapshot import Snapshot
+from ..methods.teacher import Teacher
 from .config import Config, ConfigError, Finetune, check_config
 from .coordinator import RunFailed
 from .export import export_network, pick
@@ -34,11 +35,12 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Payload:
-    """What a worker needs: the dense network, which one to train, how, and on what images."""
+    """What a worker needs: which network to train, who teaches it, on what images, and how."""
 
     prunable: Prunable
     genome: tuple[int, ...]
-    images: Images
+    teacher: Teacher
+    batches: Batches
     recipe: Recipe
 
 
@@ -71,8 +73,8 @@ def finetune_members(
         watcher.say("loading data and network")
         record.artifacts.bring_back(WORKPIECE)
         workpiece = open_workpiece(config, record.path, watcher.say)
-        images, settings = len(workpiece.dataset.train), config.finetune
-        require_batches(_recipe(settings), images, settings.workers)
+        settings = config.finetune
+        batches_of(settings, workpiece)
         numbers = [
             finetune_member(record, parent, workpiece, settings, watcher) for parent in parents
         ]
@@ -85,7 +87,7 @@ def finetune_members(
 
 def ray_for(settings: Finetune) -> AbstractContextManager[None]:
     """One Ray for all the jobs of a command."""
-    return ray_at(None, cpus=_scale(settings).cpus)
+    return ray_at(None, cpus=scale_of(settings).cpus)
 
 
 def with_changes(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -115,7 +117,7 @@ def finetune_member(
     record: Record, parent: Member, workpiece: Workpiece, settings: Finetune, watcher: Watcher
 ) -> int:
     """Train one network, or find that it is trained already; return its number."""
-    recipe = _recipe(settings)
+    recipe = recipe_of(settings)
     known = record.journal.finetuned()
     for network in known:
         if network.parent == parent.id and network.recipe == asdict(recipe):
@@ -156,16 +158,22 @@ def _train(
     job: Path, parent: Member, workpiece: Workpiece, settings: Finetune, watcher: Watcher
 ) -> Snapshot:
     """Run the Ray Train job to its end and return where the network stands."""
-    recipe = _recipe(settings)
-    payload = Payload(workpiece.prunable, parent.genome, workpiece.dataset.train, recipe)
+    recipe, dense = recipe_of(settings), workpiece.prunable
+    payload = Payload(
+        dense,
+        parent.genome,
+        Teacher(dense.factory, dense.arguments, dense.state),
+        batches_of(settings, workpiece),
+        recipe,
+    )
     job.parent.mkdir(exist_ok=True)
     watcher.say(f"fine-tuning network {parent.id}")
     try:
         checkpoint = train_job(
-            _loop,
+            finetune_loop,
             payload,
             job,
-            _scale(settings),
+            scale_of(settings),
             after_epoch=lambda epoch: watcher.say(
                 f"fine-tuning network {parent.id}, epoch {epoch['epoch']} of {recipe.epochs}: "
                 f"loss {epoch['loss']:.3f}"
@@ -179,33 +187,38 @@ def _train(
     return Snapshot.load(checkpoint)
 
 
-def _loop(payload: Payload, worker: Worker) -> None:
+def finetune_loop(payload: Payload, worker: Worker) -> None:
     """Train on one worker."""
     pruner = payload.prunable.pruner(threads=torch.get_num_threads())
-    snapshot = Snapshot.load(worker.checkpoint) if worker.checkpoint else None
-    student: nn.Module = pruner.cut(payload.genome)
     finetune(
-        student,
-        pruner.network,
-        payload.images,
-        payload.prunable.normalisation,
+        pruner.cut(payload.genome),
+        payload.teacher.network(),
+        payload.batches,
         payload.recipe,
-        snapshot=snapshot,
-        after_epoch=lambda state, loss: worker.report(
-            {"epoch": state.epoch, "loss": loss}, state.save
+        place=worker.place,
+        snapshot=Snapshot.load(worker.checkpoint) if worker.checkpoint else None,
+        after_epoch=lambda state, terms: worker.report(
+            {"epoch": state.epoch, "loss": sum(terms.values()), **terms}, state.save
         ),
-        distribute=worker.distribute,
-        rank=worker.rank,
-        workers=worker.workers,
-        device=worker.device,
     )
 
 
-def _scale(settings: Finetune) -> Scale:
+def scale_of(settings: Finetune) -> Scale:
+    """How many workers train, and with what."""
     return Scale.of(settings.workers, settings.threads, settings.gpu)
 
 
-def _recipe(settings: Finetune) -> Recipe:
+def batches_of(settings: Finetune, workpiece: Workpiece) -> Batches:
+    """The training images as they are shown; refused where the workers cannot share a batch."""
+    images = workpiece.dataset.train
+    require_batches(len(images), settings.batch, settings.workers)
+    return Batches(
+        images, workpiece.prunable.normalisation, settings.batch, settings.mirror, settings.seed
+    )
+
+
+def recipe_of(settings: Finetune) -> Recipe:
+    """How a network is trained further, whoever does it."""
     return Recipe(**settings.model_dump(exclude={"workers", "threads", "gpu"}))
 
 

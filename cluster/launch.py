@@ -1,13 +1,8 @@
 """Launch: starts a run or goes on with one, from loading the data to the report."""
 
-import contextlib
 import dataclasses
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from ..actors.fleet import WorkersLost
 from ..actors.job import Job
 from ..methods.device import device
 from ..search.algorithm import Search
@@ -16,17 +11,16 @@ from ..search.screening import Screening
 from .algorithms import algorithm
 from .artifacts import ELSEWHERE, elsewhere
 from .config import Config, with_absolute_paths
-from .coordinator import Coordinator, Measuring, Progress, RunFailed
+from .coordinator import Coordinator, Measuring, Progress
 from .crew import workers
-from .database import JournalError
 from .export import export_member, pick
+from .failures import failures_noted, make_folder
 from .journal import Journal
 from .metrics import Metered
 from .progress import Watcher
 from .ray_cluster import require_reachable
 from .record import FINETUNED, MISSING, Record
 from .report import write_report
-from .tenure import Superseded
 from .warm_start import earlier, require_comparable
 from .whole_file import write_whole
 from .workpiece import (
@@ -66,7 +60,7 @@ def start(
     dataset = load_data(config)
     network, trained = load_network(config, None)
     plan = plan_network(config, network, dataset)
-    _make(directory)
+    make_folder(directory)
     write_whole(directory / CONFIG, config.as_yaml().encode())
     facts = {
         "config": config.model_dump(mode="json"),
@@ -74,7 +68,7 @@ def start(
         ELSEWHERE: artifacts,
     }
     run = Record(directory, Journal.create(directory, facts, url=url))
-    with run.journal.held(), _failures_noted(run):
+    with run.journal.held(), failures_noted(run):
         run.journal.sit_down()
         workpiece = finish_workpiece(
             config, directory, dataset, network, plan, trained=trained, say=watcher.say
@@ -87,12 +81,12 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
     if run.journal.fact("completed"):
         return
     require_reachable(address)
-    with run.journal.held(), _failures_noted(run):
+    with run.journal.held(), failures_noted(run):
         for fact in ("failed", MISSING):
             run.journal.note(fact, None)
         run.journal.sit_down()
         watcher.say("loading data and network")
-        _make(run.path)
+        make_folder(run.path)
         run.artifacts.bring_back([*WORKPIECE, FINETUNED])
         workpiece = open_workpiece(run.config, run.path, watcher.say)
         _work(run, workpiece, watcher, address)
@@ -206,38 +200,3 @@ def _look_at_final_split(run: Record, dispatcher: Measuring) -> None:
         dispatcher.submit(Job(member.id, member.genome, "final_error"))
     for _ in missing:
         run.journal.answered(dispatcher.next_answer())
-
-
-@contextmanager
-def _failures_noted(run: Record) -> Iterator[None]:
-    """Remember why a run failed; an interrupted one is just stopped."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; go on with: secateur resume {run.path}") from None
-    except WorkersLost as error:
-        raise RunFailed(_noted(run, str(error))) from error
-    except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        reason = f"cannot write{where}: {error.strerror or error}"
-        raise RunFailed(_noted(run, reason)) from error
-    except Exception as error:
-        _noted(run, f"{type(error).__name__}: {error}")
-        raise
-
-
-def _noted(run: Record, reason: str) -> str:
-    """Note why the run failed, if the journal still can, and say how to go on."""
-    with contextlib.suppress(JournalError, Superseded):
-        run.journal.note("failed", reason)
-    return f"{reason}; what was measured is safe, go on with: secateur resume {run.path}"
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError as error:
-        raise ValueError(
-            f"cannot make the run folder {directory}: {error.strerror}; choose another by --run"
-        ) from error

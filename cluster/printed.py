@@ -75,6 +75,21 @@ def print_finetuned(pairs: Sequence[tuple[Member, Member]], folder: Path) -> Non
         click.echo(f"          {folder / str(now.id)}")
 
 
+def print_trained(path: Path, status: Mapping[str, Any]) -> None:
+    """Print what training has made of a network, beside the dense one."""
+    error, dense_error = status["final_error"]["value"], status["dense_final_error"]["value"]
+    latency, dense_ms = status["latency_ms"]["value"], status["dense_latency_ms"]["value"]
+    click.echo(
+        f"final error   {100 * error:.2f} %, the dense network {100 * dense_error:.2f} %\n"
+        f"MACs          {status['macs']:,} of {status['dense_macs']:,} "
+        f"({status['macs'] / status['dense_macs']:.3f}x)\n"
+        f"parameters    {status['params']:,} of {status['dense_params']:,} "
+        f"({status['params'] / status['dense_params']:.3f}x)\n"
+        f"latency       {latency:.3f} of {dense_ms:.3f} ms ({latency / dense_ms:.3f}x)\n"
+        f"network       {path / 'pruned'}"
+    )
+
+
 def print_groups(model: str, rows: Sequence["GroupRow"], plan: "Plan", macs: int) -> None:
     """Print the groups that can be cut, and the layers that are left alone."""
     table = Table(title=f"{model}: {len(rows)} groups, {macs / 1e6:.2f} M multiply-adds")

@@ -25,6 +25,9 @@ from .survival import survivors
 FINETUNED = "finetuned"
 """The folder of fine-tuned networks in a run's."""
 
+METHOD = "method"
+"""The fact that names how a run trains, where it is no search."""
+
 DISAGREEMENTS = "disagreements"
 """The fact that holds pairs of answers that contradict each other."""
 

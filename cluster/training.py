@@ -22,11 +22,19 @@ import torch
 from ray.train.torch import TorchTrainer
 
 from ..actors.cores import available_cores
+from ..methods.epochs import Place
 from .ray_cluster import ray_at
 
-METRICS = "checkpoint_*/metrics.json"
+HISTORY = "history.json"
+"""In a checkpoint: the metrics of every epoch so far."""
+
+GAVE_UP = "gave_up.txt"
+"""In a job's folder: why training again would be of no use."""
+
 RETRIES = 3
 """Lost workers after which a job gives up."""
+
+Metrics = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +61,19 @@ class Scale:
 class Worker:
     """What a training loop knows of its place in the job."""
 
-    rank: int
-    workers: int
-    device: torch.device
+    place: Place
     checkpoint: Path | None  # the folder of the last checkpoint, if any
+    history: list[Metrics]  # of the epochs so far
 
-    def distribute(self, network: torch.nn.Module) -> torch.nn.Module:
-        """Let all workers train one network."""
-        if self.workers == 1:
-            return network
-        prepared: torch.nn.Module = ray.train.torch.prepare_model(network, move_to_device=False)
-        return prepared
-
-    def report(self, metrics: dict[str, Any], save: Callable[[Path], None]) -> None:
-        """End an epoch: the first worker's checkpoint is kept, and the metrics as a line."""
-        if self.rank > 0:
+    def report(self, metrics: Metrics, save: Callable[[Path], None]) -> None:
+        """End an epoch: the first worker's checkpoint is kept, with all metrics so far."""
+        self.history.append(metrics)
+        if self.place.rank > 0:
             ray.train.report(metrics)
             return
         with tempfile.TemporaryDirectory() as folder:
             save(Path(folder))
-            (Path(folder) / "metrics.json").write_text(json.dumps(metrics))
+            (Path(folder) / HISTORY).write_text(json.dumps(self.history))
             ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
@@ -82,24 +83,32 @@ def train_job(
     folder: Path,
     scale: Scale,
     *,
-    after_epoch: Callable[[dict[str, Any]], None],
+    address: str | None = None,
+    after_epoch: Callable[[Metrics], None],
 ) -> Path:
     """Run a training loop on workers and return the folder of its last checkpoint.
 
-    `payload` is sent to the workers once; `after_epoch` is told the metrics that they report.
+    `payload` is sent to the workers once; `after_epoch` is told the metrics that they report. The
+    workers are on this machine, on the Ray that the caller has, or on the cluster at `address`,
+    whose nodes must share the folder.
 
     Raises:
+        ValueError: there are not as many CPUs or GPUs as the workers need.
         RuntimeError: the job failed; what was reported is kept, and calling again goes on from it.
     """
     logging.getLogger("ray.train").setLevel(logging.ERROR)
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-    with ray_at(None, cpus=scale.cpus), _told(folder, after_epoch):
+    gave_up = folder / GAVE_UP
+    gave_up.unlink(missing_ok=True)
+    with ray_at(address, cpus=scale.cpus), _told(folder, after_epoch):
+        _require_room(scale)
         trainer = TorchTrainer(
             _worker,
             train_loop_config={
                 "loop": loop,
                 "payload": ray.put(payload),
                 "threads": scale.threads,
+                "gave_up": str(gave_up.absolute()),
             },
             scaling_config=ray.train.ScalingConfig(
                 num_workers=scale.workers,
@@ -117,35 +126,86 @@ def train_job(
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise RuntimeError(_reason(error)) from error
+    if gave_up.is_file():
+        raise RuntimeError(gave_up.read_text())
     if result.checkpoint is None:
         raise RuntimeError(f"the job in {folder} ended without a checkpoint")
     return Path(result.checkpoint.path)
+
+
+def history(folder: Path) -> list[Metrics]:
+    """Return the metrics of a job's epochs as far as its last checkpoint in a folder knows them."""
+    told: list[Metrics] = []
+    for path in folder.glob(f"checkpoint_*/{HISTORY}"):
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # it is being replaced
+            told = max(told, json.loads(path.read_text()), key=len)
+    return told
+
+
+def _require_room(scale: Scale) -> None:
+    """Say what is missing, where Ray would wait for it for ever."""
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    wanted = {"CPU": scale.cpus} | ({"GPU": scale.workers} if scale.gpu else {})
+    for name, count in wanted.items():
+        if there.get(name, 0) < count:
+            raise ValueError(
+                f"{scale.workers} workers need {count} {name}s, Ray has {there.get(name, 0):.0f}: "
+                "choose fewer finetune.workers or finetune.threads, or let more nodes join"
+            )
 
 
 def _worker(config: dict[str, Any]) -> None:
     """Run the loop on one worker, from the last checkpoint."""
     torch.set_num_threads(config["threads"])
     context, last = ray.train.get_context(), ray.train.get_checkpoint()
-    worker = Worker(
-        context.get_world_rank(),
-        context.get_world_size(),
-        ray.train.torch.get_device(),
-        Path(last.path) if last else None,
+    place = Place(
+        rank=context.get_world_rank(),
+        workers=context.get_world_size(),
+        device=ray.train.torch.get_device(),
+        distribute=_distributed,
+        average=_averaged,
     )
-    config["loop"](ray.get(config["payload"]), worker)
+    folder = Path(last.path) if last else None
+    told = json.loads((folder / HISTORY).read_text()) if folder else []
+    try:
+        config["loop"](ray.get(config["payload"]), Worker(place, folder, told))
+    except FloatingPointError as error:  # on all workers at once: another attempt ends the same
+        if place.rank == 0:
+            Path(config["gave_up"]).write_text(str(error))
+
+
+def _distributed(network: torch.nn.Module) -> torch.nn.Module:
+    """Let all workers train one network."""
+    if ray.train.get_context().get_world_size() == 1:
+        return network
+    prepared: torch.nn.Module = ray.train.torch.prepare_model(network, move_to_device=False)
+    return prepared
+
+
+def _averaged(value: torch.Tensor) -> torch.Tensor:
+    """The mean over all workers."""
+    workers = ray.train.get_context().get_world_size()
+    if workers == 1:
+        return value
+    mean: torch.Tensor = value / workers
+    torch.distributed.all_reduce(mean)
+    return mean
 
 
 @contextmanager
-def _told(folder: Path, tell: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """Tell of each new checkpoint's metrics meanwhile: workers cannot call this process."""
-    ended, seen = threading.Event(), set(folder.glob(METRICS))
+def _told(folder: Path, tell: Callable[[Metrics], None]) -> Iterator[None]:
+    """Tell of each new epoch's metrics meanwhile: workers cannot call this process."""
+    ended, known = threading.Event(), len(history(folder))
 
     def watch() -> None:
-        while not ended.wait(0.5):
-            for path in sorted(set(folder.glob(METRICS)) - seen):
-                seen.add(path)
-                with contextlib.suppress(FileNotFoundError):  # the next one has replaced it
-                    tell(json.loads(path.read_text()))
+        nonlocal known
+        while True:
+            last = ended.wait(0.5)
+            for metrics in history(folder)[known:]:
+                known += 1
+                tell(metrics)
+            if last:
+                return
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()

@@ -24,7 +24,7 @@ from ..methods.taylor import Calibration
 from ..methods.training import train
 from ..methods.weights import assign, read_weights, state_of
 from ..search.space import LayerGroup, Space
-from .config import Config, ConfigError
+from .config import Config, ConfigError, Pruning
 from .whole_file import write_whole
 
 DENSE_WEIGHTS, DENSE_ONNX, RANKINGS = "dense.safetensors", "dense.onnx", "rankings.safetensors"
@@ -55,25 +55,27 @@ class Workpiece:
     @cached_property
     def space(self) -> Space:
         """The genomes that the search may try."""
-        pruning = self.config.pruning
-        return Space(
-            tuple(
-                LayerGroup(
-                    group.name,
-                    group.width,
-                    min(-(-pruning.minimum // group.unit), group.width),
-                    -(-pruning.round_to // group.unit),
-                )
-                for group in self.prunable.plan.groups
-            ),
-            criteria=len(pruning.criteria),
-        )
+        return space_of(self.config.pruning, self.prunable.plan)
 
     @cached_property
     def cost(self) -> CostModel:
         """Counts MACs, parameters and memory."""
         batch = self.config.latency.batch
         return CostModel.of(self.pruner, self.template, shape=self.dataset.shape, batch=batch)
+
+
+def space_of(pruning: Pruning, plan: Plan) -> Space:
+    """Return the widths that the groups of a plan may have, and the criteria to choose from."""
+    groups = (
+        LayerGroup(
+            group.name,
+            group.width,
+            min(-(-pruning.minimum // group.unit), group.width),
+            -(-pruning.round_to // group.unit),
+        )
+        for group in plan.groups
+    )
+    return Space(tuple(groups), criteria=len(pruning.criteria))
 
 
 def load_data(config: Config) -> Dataset:

@@ -1,11 +1,26 @@
 """Counts: multiply-adds, parameters and tensor elements of any widths, from the plan alone."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from .plan import Plan
 from .weights import state_of
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sizes:
+    """How the sizes of tensors follow from the widths: `fixed + per_width @ widths`.
+
+    `fixed` is of shape (tensors, dimensions), `per_width` of (tensors, dimensions, groups); missing
+    dimensions have the size 1. `positions` tells how often a tensor is applied to one image.
+    """
+
+    fixed: NDArray[np.float64]
+    per_width: NDArray[np.float64]
+    positions: NDArray[np.float64]
 
 
 class Counts:
@@ -42,6 +57,12 @@ class Counts:
         """Elements of all tensors for genomes of shape (genomes, groups), shape (genomes,)."""
         total: NDArray[np.float64] = self._tensors(genomes).sum(axis=1)
         return total
+
+    @property
+    def layers(self) -> Sizes:
+        """The sizes of what multiplies: convolutions' and linear layers' weights."""
+        rows = self._positions > 0
+        return Sizes(self._fixed[rows], self._per_width[rows], self._positions[rows])
 
     def _tensors(self, genomes: NDArray[np.int64]) -> NDArray[np.float64]:
         """Elements of every tensor, shape (genomes, tensors)."""

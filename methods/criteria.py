@@ -117,16 +117,28 @@ def _scores(values: Tensor) -> Scores:
     return scores
 
 
-def _filters(plan: Plan, group: int, state: State) -> Tensor:
-    """The weights that make each channel of a group, shape (channels, weights)."""
+def filter_rows(plan: Plan, group: int) -> list[tuple[str, Tensor]]:
+    """Where the weights that make each channel of a group are: tensors, and rows of them.
+
+    Rows are of shape (channels, rows a channel): several where channels leave by units.
+    """
     width = plan.groups[group].width
-    made = []
+    found = []
     for tensor, channels, entries in _owned(plan, group):
         if tensor in plan.groups[group].filters:
-            rows = state[tensor].double().flatten(1)[torch.from_numpy(entries)]
-            order = torch.from_numpy(np.argsort(channels, kind="stable"))
-            made.append(rows[order].reshape(width, -1))
+            order = np.argsort(channels, kind="stable")
+            found.append((tensor, torch.from_numpy(entries[order].reshape(width, -1))))
+    return found
+
+
+def filters(rows: Sequence[tuple[str, Tensor]], state: Mapping[str, Tensor]) -> Tensor:
+    """Return the weights that make each channel, shape (channels, weights)."""
+    made = [state[tensor].flatten(1)[where].flatten(1) for tensor, where in rows]
     return torch.cat(made, dim=1)
+
+
+def _filters(plan: Plan, group: int, state: State) -> Tensor:
+    return filters(filter_rows(plan, group), state).double()
 
 
 def _owned(plan: Plan, group: int) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:

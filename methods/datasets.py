@@ -1,5 +1,6 @@
 """Datasets: images split into those to train on, to search with, and to look at once."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +92,9 @@ def cifar10(root: Path | None = None) -> Dataset:
     """CIFAR-10 (Krizhevsky 2009): test images 0-4999 to search with, 5000-9999 to look at once.
 
     With `root`, read lossless sheets of 100x100 tiles, `root/cifar10/{test,train_1}.webp` and
-    `labels.npz`; the training split then holds the first 10,000 images. Without, torchvision
-    downloads the official files into `~/.cache/secateur`.
+    `labels.npz`; the training split then holds 10,000 images a sheet, of `train_1.webp` and those
+    that follow it without a gap. Without, torchvision downloads the official files into
+    `~/.cache/secateur`.
     """
     train, test = _cifar10_sheets(root / "cifar10") if root else _cifar10_official()
     return Dataset("cifar10", train, test[:5000], test[5000:], mean=_MEAN, std=_STD)
@@ -109,11 +111,18 @@ def _cifar10_sheets(folder: Path) -> tuple[Images, Images]:
     labels = read_arrays(folder / "labels.npz")
     if absent := [name for name in ("train_labels", "test_labels") if name not in labels]:
         raise ValueError(f"{folder / 'labels.npz'} holds no array {absent[0]}; copy it anew")
-    train, test = (_sheet(folder / name) for name in names[1:])
+    train = np.concatenate([_sheet(path) for path in _training_sheets(folder)])
+    test = _sheet(folder / "test.webp")
     return (
         Images(train, labels["train_labels"][: len(train)].astype(np.int64)),
         Images(test, labels["test_labels"].astype(np.int64)),
     )
+
+
+def _training_sheets(folder: Path) -> list[Path]:
+    """The first sheet and those that follow it; CIFAR-10 has five."""
+    sheets = (folder / f"train_{number}.webp" for number in range(1, 6))
+    return list(itertools.takewhile(Path.is_file, sheets))
 
 
 def _sheet(path: Path) -> NDArray[np.uint8]:

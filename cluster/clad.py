@@ -1,0 +1,418 @@
+"""CLAD: learns what to prune, cuts once, trains what is left - each a part of one resumable run.
+
+A run's folder holds the journal, the dense network, the jobs of Ray Train while they last, the
+learned scores (`learned.safetensors`), TensorBoard's events, and the network that came of it in
+`pruned/`.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save as save_tensors
+from tensorboardX import SummaryWriter
+from torch import nn
+
+from ..actors.cores import confined, split_cores
+from ..methods.accuracy import AccuracyMeter, Normalisation
+from ..methods.attention import Stages
+from ..methods.batches import Batches, require_batches
+from ..methods.clad.cutting import ranking_by, widths_for
+from ..methods.clad.learning import Learning, Lesson
+from ..methods.counts import Counts
+from ..methods.datasets import Dataset, Images
+from ..methods.device import device
+from ..methods.exported import save
+from ..methods.latency import LatencyMeter, Protocol
+from ..methods.models import load_model
+from ..methods.plan import Plan
+from ..methods.prunable import Prunable
+from ..methods.snapshot import Snapshot
+from ..methods.teacher import Teacher
+from ..methods.weights import State, read_weights, state_of
+from ..search.candidate import Estimate
+from .config import Config, ConfigError, with_absolute_paths
+from .coordinator import RunFailed
+from .export import certified_graph
+from .failures import failures_noted, make_folder
+from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
+from .journal import Journal
+from .progress import Watcher
+from .ray_cluster import ray_at, require_reachable
+from .record import METHOD, Record
+from .training import Metrics, Worker, history, train_job
+from .whole_file import write_whole
+from .workpiece import (
+    Workpiece,
+    finish_workpiece,
+    load_data,
+    load_network,
+    open_workpiece,
+    plan_network,
+    space_of,
+)
+
+CLAD = "clad"
+LEARNED, PRUNED, EVENTS = "learned.safetensors", "pruned", "tensorboard"
+LEARNING, FINETUNING, RESULT = "learning", "finetuning", "result"
+WATCHED_IMAGES, CERTIFIED_IMAGES = 1000, 64
+
+
+@dataclass(frozen=True)
+class LearningPayload:
+    """What a worker needs to learn criteria; progress is told by errors on the `watched` images."""
+
+    prunable: Prunable
+    teacher: Teacher
+    batches: Batches
+    lesson: Lesson
+    watched: Images
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What learning has come to: the network's tensors, gates multiplied in, and the scores."""
+
+    state: State
+    scores: list[NDArray[np.float64]]
+
+    def save(self, path: Path) -> None:
+        """Write one file, whole or not at all."""
+        tensors = {f"network.{name}": tensor for name, tensor in self.state.items()}
+        tensors |= {f"scores.{group}": torch.from_numpy(s) for group, s in enumerate(self.scores)}
+        write_whole(path, save_tensors({n: t.contiguous() for n, t in tensors.items()}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Learned":
+        """Read what `save` has written."""
+        tensors = read_weights(path)
+        groups = sum(name.startswith("scores.") for name in tensors)
+        return cls(
+            {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")},
+            [tensors[f"scores.{group}"].numpy() for group in range(groups)],
+        )
+
+
+def start(config: Config, directory: Path, watcher: Watcher, *, address: str | None) -> Record:
+    """Check everything, make the run's folder, and work until the run is complete."""
+    config = with_absolute_paths(config)
+    require_reachable(address)
+    watcher.say("loading data and network")
+    dataset = load_data(config)
+    network, trained = load_network(config, None)
+    plan = plan_network(config, network, dataset)
+    _check(config, dataset, network, plan)
+    make_folder(directory)
+    write_whole(directory / "config.yaml", config.as_yaml().encode())
+    facts = {
+        METHOD: CLAD,
+        "config": config.model_dump(mode="json"),
+        "groups": [group.name for group in plan.groups],
+    }
+    run = Record(directory, Journal.create(directory, facts))
+    with run.journal.held(), failures_noted(run):
+        run.journal.sit_down()
+        workpiece = finish_workpiece(
+            config, directory, dataset, network, plan, trained=trained, say=watcher.say
+        )
+        _work(run, workpiece, watcher, address)
+    return run
+
+
+def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
+    """Work on an existing run until it is complete."""
+    if run.journal.fact("completed"):
+        return
+    require_reachable(address)
+    with run.journal.held(), failures_noted(run):
+        run.journal.note("failed", None)
+        run.journal.sit_down()
+        watcher.say("loading data and network")
+        workpiece = open_workpiece(run.config, run.path, watcher.say)
+        _work(run, workpiece, watcher, address)
+
+
+def status(run: Record) -> dict[str, Any]:
+    """Return how far a run is: its state, its epochs, and the newest of each kind."""
+    settings = run.config
+    told: dict[str, Any] = {"state": run.state, "method": CLAD}
+    for stage, epochs in ((LEARNING, settings.clad.epochs), (FINETUNING, settings.finetune.epochs)):
+        done = run.journal.fact(stage) or history(run.path / JOBS / stage)
+        told[stage] = f"{len(done)}/{epochs}"
+        told |= {f"{stage}_{name}": value for name, value in (done or [{}])[-1].items()}
+    told["elapsed_s"] = run.journal.elapsed_seconds()
+    return {**told, **run.journal.fact(RESULT, {})}
+
+
+def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | None) -> None:
+    config = run.config
+    teacher = _teacher(config, workpiece.prunable)
+    with ray_at(address, cpus=scale_of(config.finetune).cpus):
+        if not run.journal.fact(LEARNING):
+            _learn(run, workpiece, teacher, watcher)
+        learned = Learned.load(run.path / LEARNED)
+        network, plan = workpiece.pruner.network, workpiece.prunable.plan
+        genome = _widths(config, network, plan, learned.scores)
+        kept = replace(
+            workpiece.prunable, state=learned.state, rankings=(ranking_by(learned.scores),)
+        )
+        left = workpiece.cost(genome).macs / workpiece.cost(plan.widths).macs
+        watcher.say(f"cut once: {left:.3f}x the multiply-adds are left")
+        if not run.journal.fact(FINETUNING):
+            _finetune(run, workpiece, kept, genome, teacher, watcher)
+    _hand_out(run, workpiece, kept, genome, watcher)
+    shutil.rmtree(run.path / JOBS, ignore_errors=True)
+    run.journal.note("completed", True)
+
+
+def _check(config: Config, dataset: Dataset, network: nn.Module, plan: Plan) -> None:
+    """Refuse, before anything starts, a target, a teacher or a batch that cannot be."""
+    nothing = [np.zeros(width) for width in plan.widths]
+    try:
+        _widths(config, network, plan, nothing)
+    except ValueError as error:
+        raise ConfigError(
+            f"clad.target: {error} (times the dense network's multiply-adds): choose a larger "
+            "target, a smaller pruning.minimum or clad.least, or pruning.scope coupled"
+        ) from error
+    require_batches(len(dataset.train), config.finetune.batch, config.finetune.workers)
+    if config.clad.teacher is not None:
+        example = Normalisation(dataset.mean, dataset.std)(dataset.train[:1])
+        teacher = _teacher(config, None).network()
+        try:
+            Stages(network, example).require_like(Stages(teacher, example))
+        except ValueError as error:
+            raise ConfigError(f"clad.teacher {config.clad.teacher}: {error}") from error
+        classes, theirs = (one(example).shape[1] for one in (network, teacher))
+        if classes != theirs:
+            raise ConfigError(
+                f"clad.teacher {config.clad.teacher} tells {theirs} classes apart, the network "
+                f"{classes}: choose a teacher of the same data"
+            )
+
+
+def _teacher(config: Config, dense: Prunable | None) -> Teacher:
+    """The network that the configuration names, or the dense one."""
+    if config.clad.teacher is None:
+        assert dense is not None
+        return Teacher(dense.factory, dense.arguments, dense.state)
+    root = Path(config.data.root).expanduser() if config.data.root else None
+    model = load_model(config.clad.teacher, root=root)
+    return Teacher(model.factory, model.arguments, state_of(model.network))
+
+
+def _widths(
+    config: Config, network: nn.Module, plan: Plan, scores: Sequence[NDArray[np.float64]]
+) -> tuple[int, ...]:
+    """The widths that channels of these scores leave, at the target of the configuration."""
+    macs = Counts(plan, network).macs
+    (dense,) = macs(np.array([plan.widths]))
+    return widths_for(
+        scores,
+        space_of(config.pruning, plan),
+        lambda widths: float(macs(np.array([widths]))[0] / dense),
+        config.clad.target,
+        least=config.clad.least,
+    )
+
+
+def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher) -> None:
+    """Learn the criteria as a job, and keep what came of it."""
+    config, settings = run.config, run.config.clad
+    lesson = Lesson(
+        epochs=settings.epochs,
+        target=settings.target,
+        learning_rate=settings.learning_rate,
+        learner_rate=settings.learner_rate,
+        sight=settings.learner,
+        hidden=settings.hidden,
+        through=settings.through,
+        decision=settings.decision,
+        attention=settings.attention,
+        polarisation=settings.polarisation,
+        macs=settings.macs,
+        seed=config.finetune.seed,
+    )
+    payload = LearningPayload(
+        workpiece.prunable,
+        teacher,
+        batches_of(config.finetune, workpiece),
+        lesson,
+        workpiece.dataset.search[:WATCHED_IMAGES],
+    )
+    told = _job(
+        run,
+        LEARNING,
+        learning_loop,
+        payload,
+        watcher,
+        lambda epoch: (
+            f"learning criteria, epoch {epoch['epoch']} of {lesson.epochs}: "
+            f"error {epoch['soft_error']:.3f} with soft gates, {epoch['hard_error']:.3f} with hard "
+            f"ones; {epoch['soft_macs']:.2f}x the MACs; {epoch['undecided']} undecided"
+        ),
+    )
+    learning = _learning(payload)
+    learning.gated.load_state_dict(Snapshot.load(_last(run, LEARNING)).weights)
+    learning.cool(1.0)
+    Learned(learning.gated.folded(), learning.gated.scores).save(run.path / LEARNED)
+    run.journal.note(LEARNING, told)
+
+
+def learning_loop(payload: LearningPayload, worker: Worker) -> None:
+    """Learn on one worker; the first one tells how the gates stand."""
+    learning = _learning(payload)
+    watched = payload.watched
+    inputs = payload.batches.normalisation(watched).to(worker.place.device)
+    labels = torch.from_numpy(watched.labels).to(worker.place.device)
+
+    def after_epoch(state: Snapshot, terms: dict[str, float]) -> None:
+        standing = asdict(learning.standing(inputs, labels)) if worker.place.rank == 0 else {}
+        loss = sum(terms.values())
+        worker.report({"epoch": state.epoch, "loss": loss, **terms, **standing}, state.save)
+
+    learning.train(
+        place=worker.place,
+        snapshot=Snapshot.load(worker.checkpoint) if worker.checkpoint else None,
+        after_epoch=after_epoch,
+    )
+
+
+def _learning(payload: LearningPayload) -> Learning:
+    dense = payload.prunable.pruner(threads=torch.get_num_threads())
+    return Learning(
+        dense.cut(dense.plan.widths),
+        dense.plan,
+        payload.teacher.network(),
+        payload.batches,
+        payload.lesson,
+    )
+
+
+def _finetune(
+    run: Record,
+    workpiece: Workpiece,
+    kept: Prunable,
+    genome: tuple[int, ...],
+    teacher: Teacher,
+    watcher: Watcher,
+) -> None:
+    """Train what is left of the network as a job."""
+    settings = run.config.finetune
+    recipe = replace(recipe_of(settings), attention=run.config.clad.attention)
+    payload = Payload(kept, genome, teacher, batches_of(settings, workpiece), recipe)
+    told = _job(
+        run,
+        FINETUNING,
+        finetune_loop,
+        payload,
+        watcher,
+        lambda epoch: (
+            f"fine-tuning, epoch {epoch['epoch']} of {recipe.epochs}: loss {epoch['loss']:.3f}"
+        ),
+    )
+    run.journal.note(FINETUNING, told)
+
+
+def _job(
+    run: Record,
+    stage: str,
+    loop: Callable[[Any, Worker], None],
+    payload: Any,
+    watcher: Watcher,
+    line: Callable[[Metrics], str],
+) -> list[Metrics]:
+    """Run one stage to its end and return what was told of its epochs."""
+    folder = run.path / JOBS / stage
+    folder.parent.mkdir(exist_ok=True)
+    events = SummaryWriter(str(run.path / EVENTS / stage))
+
+    def told(epoch: Metrics) -> None:
+        watcher.say(line(epoch))
+        for name, value in epoch.items():
+            events.add_scalar(name, value, epoch["epoch"])
+        events.flush()
+
+    try:
+        train_job(loop, payload, folder, scale_of(run.config.finetune), after_epoch=told)
+    except RuntimeError as error:
+        raise RunFailed(
+            f"{stage} failed: {error}; what was trained is safe, go on from the last epoch with: "
+            f"secateur resume {run.path}"
+        ) from error
+    finally:
+        events.close()
+    return history(folder)
+
+
+def _last(run: Record, stage: str) -> Path:
+    """The checkpoint that a finished stage has left."""
+    return max((run.path / JOBS / stage).glob(f"checkpoint_*/{Snapshot.FACTS}")).parent
+
+
+def _hand_out(
+    run: Record, workpiece: Workpiece, kept: Prunable, genome: tuple[int, ...], watcher: Watcher
+) -> None:
+    """Measure the network on both splits and in ONNX Runtime, certify it, and write it."""
+    config, dataset = run.config, workpiece.dataset
+    pruner = kept.pruner(threads=torch.get_num_threads())
+    network = pruner.cut(genome)
+    network.load_state_dict(Snapshot.load(_last(run, FINETUNING)).weights)
+    meter = AccuracyMeter(
+        pruner,
+        kept.normalisation,
+        recalibration=dataset.train[:1],
+        splits={"search": dataset.search, "final": dataset.final},
+    )
+    watcher.say("measuring the pruned network")
+    network = network.to(memory_format=torch.channels_last)
+    errors = {split: meter.error(network, split) for split in ("search", "final")}
+    inputs = kept.normalisation(dataset.search[:CERTIFIED_IMAGES])
+    model, certificate = certified_graph(
+        "the pruned network", pruner, genome, network, workpiece.template, inputs
+    )
+    dense_error = meter.error(workpiece.pruner.network, "final")
+    latency, dense_ms = _latency(workpiece, model)
+    cost, dense = workpiece.cost(genome), workpiece.cost(kept.plan.widths)
+    found = {
+        "error": asdict(errors["search"]),
+        "final_error": asdict(errors["final"]),
+        "dense_final_error": asdict(dense_error),
+        "latency_ms": asdict(latency),
+        "dense_latency_ms": asdict(dense_ms),
+        **asdict(cost),
+        **{f"dense_{name}": value for name, value in asdict(dense).items()},
+        "widths": list(genome),
+        "device": device(threads=config.latency.threads, batch=config.latency.batch),
+    }
+    card = {
+        "run": config.name,
+        METHOD: CLAD,
+        **found,
+        "groups": [group.name for group in kept.plan.groups],
+        "factory": kept.factory,
+        "arguments": kept.arguments,
+        "normalisation": asdict(kept.normalisation),
+        "input": list(kept.shape),
+        "data": dataset.name,
+        "settings": config.clad.model_dump(mode="json"),
+        "finetune": config.finetune.model_dump(mode="json"),
+        "certificate": certificate.as_json(),
+    }
+    save(run.path / PRUNED, network, model, card)
+    run.journal.note(RESULT, found)
+
+
+def _latency(workpiece: Workpiece, model: bytes) -> tuple[Estimate, Estimate]:
+    """Time a graph beside the dense network's, alone on cores of its own: both in milliseconds."""
+    settings = workpiece.config.latency
+    protocol = Protocol(settings.threads, settings.batch, settings.seconds, settings.precision)
+    with confined(split_cores(settings.threads).profiler):
+        dense = workpiece.template.fill(workpiece.prunable.state)
+        meter = LatencyMeter(dense, workpiece.prunable.shape, protocol)
+        return meter(model), meter.reference_ms

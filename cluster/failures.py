@@ -1,0 +1,49 @@
+"""Failures: why a run cannot begin or go on, in a line, and noted where the run is."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..actors.fleet import WorkersLost
+from .coordinator import RunFailed
+from .database import JournalError
+from .record import Record
+from .tenure import Superseded
+
+
+def make_folder(directory: Path) -> None:
+    """Make a run's folder, or refuse one that cannot be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=directory).close()
+    except OSError as error:
+        raise ValueError(
+            f"cannot make the run folder {directory}: {error.strerror}; choose another by --run"
+        ) from error
+
+
+@contextmanager
+def failures_noted(run: Record) -> Iterator[None]:
+    """Remember why a run failed; an interrupted one is just stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped; go on with: secateur resume {run.path}") from None
+    except WorkersLost as error:
+        raise RunFailed(_noted(run, str(error))) from error
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        reason = f"cannot write{where}: {error.strerror or error}"
+        raise RunFailed(_noted(run, reason)) from error
+    except Exception as error:
+        _noted(run, f"{type(error).__name__}: {error}")
+        raise
+
+
+def _noted(run: Record, reason: str) -> str:
+    """Note why the run failed, if the journal still can, and say how to go on."""
+    with contextlib.suppress(JournalError, Superseded):
+        run.journal.note("failed", reason)
+    return f"{reason}; what was measured is safe, go on with: secateur resume {run.path}"

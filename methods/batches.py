@@ -1,0 +1,75 @@
+"""Batches: training images in a random order, moved and mirrored, alike whoever takes part.
+
+Every draw depends on the seed, the epoch and the place in it alone, so that training goes on after
+any stop as if there had been none, and several workers see together what one alone would see.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .accuracy import Normalisation
+from .datasets import Images
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Images by the batch: shifted by up to an eighth of their size, half of them mirrored."""
+
+    images: Images
+    normalisation: Normalisation
+    size: int
+    mirror: bool
+    seed: int
+
+    def __post_init__(self) -> None:
+        require_batches(len(self.images), self.size)
+
+    def __len__(self) -> int:
+        """How many full batches an epoch has."""
+        return len(self.images) // self.size
+
+    def epoch(self, epoch: int, *, rank: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield this worker's part of every batch: inputs (images, channels, h, w), and labels."""
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.images))
+        for first in range(0, len(self) * self.size, self.size):
+            chosen = order[first : first + self.size]
+            shifts = rng.random((self.size, 2))
+            flips = rng.random(self.size) < 0.5
+            mine = slice(rank, None, workers)
+            batch = self.images[chosen[mine]]
+            pixels = shifted(batch.pixels, shifts[mine])
+            if self.mirror:
+                pixels[flips[mine]] = pixels[flips[mine], :, ::-1]
+            yield self.normalisation(Images(pixels, batch.labels)), torch.from_numpy(batch.labels)
+
+
+def require_batches(images: int, size: int, workers: int = 1) -> None:
+    """Refuse a batch that is larger than the data, or too small to be shared."""
+    if images < size or size < workers:
+        raise ValueError(
+            f"a batch of {size} images for {workers} workers needs at least as many training "
+            f"images and one a worker, got {images}: choose another finetune.batch"
+        )
+
+
+def shifted(pixels: NDArray[np.uint8], shifts: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Move each image by up to an eighth of its size; what comes in repeats the edge.
+
+    Takes pixels of shape (images, height, width, channels) and shifts in [0, 1) of shape
+    (images, 2).
+    """
+    count, height, width, _ = pixels.shape
+    down, right = (max(1, size // 8) for size in (height, width))
+    padded = np.pad(pixels, ((0, 0), (down, down), (right, right), (0, 0)), mode="edge")
+    top = np.floor(shifts[:, 0] * (2 * down + 1)).astype(np.int64)
+    left = np.floor(shifts[:, 1] * (2 * right + 1)).astype(np.int64)
+    rows = (top[:, None] + np.arange(height))[:, :, None]
+    columns = (left[:, None] + np.arange(width))[:, None, :]
+    moved: NDArray[np.uint8] = padded[np.arange(count)[:, None, None], rows, columns]
+    return moved

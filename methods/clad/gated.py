@@ -1,0 +1,94 @@
+"""Gated network: every prunable channel is multiplied by a gate that learners open and close."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ..plan import Plan
+from ..weights import State, state_of
+from .learner import CriterionLearner, Sight
+
+Acting = Literal["soft", "straight-through", "hard"]
+"""What multiplies channels: the gates themselves; 0 or 1 with the gates' gradient; or 0 or 1."""
+
+
+class GatedNetwork(nn.Module):
+    """A network whose channels pass gates, and the learners of its groups.
+
+    A gate multiplies the weights that *read* a channel. With ReLU in between that is the same
+    function as a gate after BatchNorm and before ReLU, and a gate of 0 is exactly a removed channel
+    whatever is in between: any network that can be cut can be gated, without BatchNorm as well.
+
+    After a forward pass `soft` holds the gates, sigmoid(score / temperature), and `gates` what has
+    acted, each of shape (channels,), through all groups in their order.
+    """
+
+    def __init__(
+        self, network: nn.Module, plan: Plan, *, sight: Sight, hidden: int, through: bool, seed: int
+    ) -> None:
+        """Wrap a network, which the gated one shares its tensors with."""
+        super().__init__()
+        self.network = network
+        state = state_of(network)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.learners = nn.ModuleList(
+                CriterionLearner(plan, group, state, sight=sight, hidden=hidden)
+                for group in range(len(plan.groups))
+            )
+        self.temperature = 1.0
+        self.acting: Acting = "soft"
+        self._widths = plan.widths
+        self._through = through
+        readers = {(name, dim): owner for (name, dim), owner in plan.owners.items() if dim > 0}
+        self._readers = list(readers)
+        for number, owner in enumerate(readers.values()):
+            self.register_buffer(f"owner{number}", torch.from_numpy(owner), persistent=False)
+        self.soft = self.gates = torch.ones(sum(plan.widths))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits of images of shape (images, channels, h, w)."""
+        parameters = dict(self.network.named_parameters(remove_duplicate=False))
+        self.soft = torch.sigmoid(self._scores(parameters) / self.temperature)
+        self.gates = self.soft
+        if self.acting != "soft":
+            self.gates = (self.soft > 0.5).to(self.soft.dtype)
+        if self.acting == "straight-through":
+            self.gates = self.gates + self.soft - self.soft.detach()
+        gated = self._gated(parameters, self.gates)
+        logits: Tensor = functional_call(self.network, gated, (images,), tie_weights=False)
+        return logits
+
+    @property
+    def scores(self) -> list[NDArray[np.float64]]:
+        """The learned importance of each group's channels, as it is by now."""
+        parameters = dict(self.network.named_parameters(remove_duplicate=False))
+        with torch.no_grad():
+            scores = self._scores(parameters).double().cpu().numpy()
+        return np.split(scores, np.cumsum(self._widths)[:-1])
+
+    def folded(self) -> State:
+        """Return the network's tensors with every gate multiplied into what reads its channel."""
+        with torch.no_grad():
+            state = state_of(self.network)
+            soft = torch.sigmoid(self._scores(state) / self.temperature)
+            return {name: tensor.clone() for name, tensor in self._gated(state, soft).items()}
+
+    def _scores(self, state: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([learner(state, self._through) for learner in self.learners])
+
+    def _gated(self, state: Mapping[str, Tensor], gates: Tensor) -> State:
+        """Multiply what reads channels; entries of nobody, numbered -1, are read as they are."""
+        factors = torch.cat([gates, gates.new_ones(1)])
+        gated = dict(state)
+        for number, (name, dim) in enumerate(self._readers):
+            shape = [1] * gated[name].ndim
+            shape[dim] = -1
+            owner: Tensor = self.get_buffer(f"owner{number}")
+            gated[name] = gated[name] * factors[owner].view(shape)
+        return gated

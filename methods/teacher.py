@@ -1,0 +1,25 @@
+"""Teacher: a network that others learn from, as a value that can be sent to any process."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .exported import build
+from .surgery import fit
+from .weights import State
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A factory's import path, its arguments, and the trained tensors, of whatever widths."""
+
+    factory: str
+    arguments: dict[str, Any]
+    state: State
+
+    def network(self) -> nn.Module:
+        """Build the network, in evaluation mode; nobody trains it."""
+        network = fit(build(self.factory, self.arguments), self.state)
+        return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)

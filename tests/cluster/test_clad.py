@@ -1,0 +1,174 @@
+"""CLAD as its users call it: a Ray Train job, killed, gone on with, and what comes of it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import secateur
+from command_line import PATIENCE_S, command, run
+from secateur.cluster.cli import main
+from secateur.cluster.record import Record
+
+SHORT = {"clad.epochs": 5, "finetune.epochs": 3, "latency.seconds": 0.05}
+
+
+def options(settings: dict[str, object]) -> list[str]:
+    return [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory) -> Path:
+    """A run by one worker."""
+    directory = tmp_path_factory.mktemp("runs") / "complete"
+    run("train", "clad", "--run", directory, *options(SHORT))
+    return directory
+
+
+def test_what_comes_of_it_costs_the_target_and_is_certified(complete):
+    told = secateur.open_training(complete).status()
+    assert told["state"] == "complete"
+    assert told["learning"] == "5/5"
+    assert told["finetuning"] == "3/3"
+    assert 0.4 < told["macs"] / told["dense_macs"] <= 0.5
+    assert told["final_error"]["value"] < told["dense_final_error"]["value"] + 0.1
+    card = json.loads((complete / "pruned" / "model.json").read_text())
+    assert card["certificate"]["holds"]
+    assert card["widths"] == told["widths"]
+
+
+def test_it_measures_as_recorded(complete, capsys):
+    asked = ["evaluate", str(complete / "pruned"), "--data", "digits", "--split", "final", "--json"]
+    assert main(asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    recorded = secateur.open_training(complete).status()["final_error"]["value"]
+    assert 1 - found["accuracy_torch"] == pytest.approx(recorded, abs=1e-12)
+    assert 1 - found["accuracy_onnx"] == pytest.approx(recorded, abs=1e-12)
+
+
+def test_every_epoch_is_remembered_with_its_terms(complete):
+    learning = Record(complete).journal.fact("learning")
+    assert [epoch["epoch"] for epoch in learning] == [1, 2, 3, 4, 5]
+    terms = {"cross_entropy", "attention", "polarisation", "macs"}
+    standing = {"soft_error", "hard_error", "soft_macs", "hard_macs", "undecided"}
+    assert terms | standing | {"loss"} <= learning[-1].keys()
+    assert learning[-1]["undecided"] < learning[0]["undecided"]
+    assert list((complete / "tensorboard" / "learning").glob("events.*"))
+    assert not (complete / "jobs").exists()
+
+
+def test_two_workers_learn_the_same_within_noise(complete, tmp_path):
+    told = run(
+        "train", "clad", "--run", tmp_path / "two", "--workers", 2, "--set", "finetune.threads=1",
+        *options(SHORT | {"network.weights": complete / "dense.safetensors"}),
+    ).stdout  # fmt: skip
+    assert "final error" in told
+    one, two = (Record(path).journal.fact("learning")[-1] for path in (complete, tmp_path / "two"))
+    assert two["soft_macs"] == pytest.approx(one["soft_macs"], abs=0.05)
+    assert two["cross_entropy"] == pytest.approx(one["cross_entropy"], abs=0.1)
+
+
+def epochs(directory: Path, stage: str) -> int:
+    """How many epochs the last checkpoint of a stage holds."""
+    known = [
+        len(json.loads(path.read_text()))
+        for path in directory.glob(f"jobs/{stage}/checkpoint_*/history.json")
+    ]
+    return max(known, default=0)
+
+
+def wait_for(process: subprocess.Popen, condition) -> None:
+    begun = time.monotonic()
+    while not condition():
+        assert process.poll() is None, "the command ended before it was killed"
+        assert time.monotonic() - begun < PATIENCE_S
+        time.sleep(0.02)
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(complete, tmp_path):
+    directory = tmp_path / "killed"
+    weights = {"network.weights": complete / "dense.safetensors"}
+    asked = command(
+        "train", "clad", "--run", directory, *options(SHORT | weights | {"clad.epochs": 12})
+    )
+    process = subprocess.Popen(asked, stderr=subprocess.DEVNULL)
+    wait_for(process, lambda: epochs(directory, "learning") >= 4)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = epochs(directory, "learning")
+    assert secateur.open_training(directory).state == "stopped"
+    told = run("resume", directory).stderr
+    first = next(line for line in told.splitlines() if ", epoch " in line)
+    assert int(first.split(", epoch ")[1].split()[0]) > kept / 2, told
+    journal = Record(directory).journal
+    assert [epoch["epoch"] for epoch in journal.fact("learning")] == list(range(1, 13))
+    assert secateur.open_training(directory).state == "complete"
+
+
+def test_a_complete_run_has_nothing_to_resume(complete, capsys):
+    assert main(["resume", str(complete)]) == 0
+    assert "is complete: nothing to resume" in capsys.readouterr().out
+
+
+def test_a_training_is_no_search(complete):
+    with pytest.raises(ValueError, match=r"is no search but a training: open it by"):
+        secateur.open_run(complete)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clad.target": 0.01}, "clad.target: no widths cost at most 0.01: the smallest"),
+        ({"clad.target": 1.5}, "clad.target: should be less than 1"),
+        ({"clad.learning_rate": 0}, "clad.learning_rate: should be greater than 0"),
+        ({"clad.learner": "mlp"}, "clad.learner: should be 'raw', 'statistics' or 'logits'"),
+        ({"finetune.batch": 800}, "choose another finetune.batch"),
+        ({"clad.rate": 1}, "unknown key clad.rate: did you mean learner_rate?"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_and_leaves_nothing(
+    complete, tmp_path, capsys, settings, message
+):
+    weights = {"network.weights": complete / "dense.safetensors"}
+    asked = ["train", "clad", "--run", str(tmp_path / "run"), *options(weights | settings)]
+    assert main(asked) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_another_task_is_refused(complete, tmp_path, capsys):
+    settings = {"network.weights": complete / "dense.safetensors", "clad.teacher": "other:net"}
+    (tmp_path / "other.py").write_text(
+        "from secateur.methods.networks import ResNet\n"
+        "def net():\n"
+        "    return ResNet(blocks=1, widths=(4, 4, 4), in_channels=1, classes=7)\n"
+    )
+    asked = command("train", "clad", "--run", tmp_path / "run", *options(settings))
+    done = subprocess.run(asked, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "clad.teacher other:net tells 7 classes apart, the network 10" in done.stderr
+    capsys.readouterr()
+
+
+def test_more_gpus_than_there_are_is_said_at_once(complete, tmp_path, capsys):
+    weights = {"network.weights": complete / "dense.safetensors"}
+    asked = ["train", "clad", "--run", str(tmp_path / "run"), "--gpu", *options(SHORT | weights)]
+    assert main(asked) in (1, 2)
+    assert "1 workers need 1 GPUs, Ray has 0" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_its_terms(complete, tmp_path, capsys):
+    settings = SHORT | {
+        "network.weights": complete / "dense.safetensors",
+        "clad.learning_rate": 1e25,
+    }
+    asked = ["train", "clad", "--run", str(tmp_path / "run"), *options(settings)]
+    assert main(asked) == 1
+    said = capsys.readouterr().err
+    assert "learning failed: in epoch 1 cross_entropy" in said
+    assert "of the loss are not finite: choose a smaller learning rate" in said
+    assert secateur.open_training(tmp_path / "run").state == "failed"
