@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import re
 import types
 import typing
 from pathlib import Path
@@ -20,6 +21,15 @@ CriterionName = Literal["l2", "l1", "fpgm", "bn_scale", "taylor", "random"]
 
 class ConfigError(ValueError):
     """The configuration is wrong: the message names the key, what was expected and what came."""
+
+
+class _Yaml(yaml.SafeLoader):
+    """Plain values, and 1e-3 is a number, which YAML 1.1 takes for a text."""
+
+
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 class _Section(BaseModel):
@@ -287,7 +297,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not (key and equals):
         raise ConfigError(f"--set expects key.path=value, got {text!r}")
     try:
-        return key, yaml.safe_load(value)
+        return key, yaml.load(value, _Yaml)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {key}: {value!r} is no YAML value") from error
 
@@ -341,7 +351,7 @@ def _first_difference(one: BaseModel, other: BaseModel) -> tuple[str, Any, Any] 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), _Yaml)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text file"
         raise ConfigError(f"cannot read the configuration {path}: {reason}") from error

@@ -1,6 +1,7 @@
 """What all tests share: quiet threads, repeatable examples, real data, one tiny network."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test first imports it
+
+# Tests interrupt commands, which would not heed it where a shell has started all in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Ray decides once for a process whether it has a token, and then tells its environment: the tests
 # of a process must agree. tests/cluster/test_system.py has machines with a token.

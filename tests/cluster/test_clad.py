@@ -127,7 +127,7 @@ def test_a_training_is_no_search(complete):
         ({"clad.learning_rate": 0}, "clad.learning_rate: should be greater than 0"),
         ({"clad.learner": "mlp"}, "clad.learner: should be 'raw', 'statistics' or 'logits'"),
         ({"finetune.batch": 800}, "choose another finetune.batch"),
-        ({"clad.rate": 1}, "unknown key clad.rate: did you mean learner_rate?"),
+        ({"clad.targt": 1}, "unknown key clad.targt: did you mean target?"),
     ],
 )
 def test_what_cannot_be_learned_is_refused_and_leaves_nothing(
@@ -161,14 +161,12 @@ def test_more_gpus_than_there_are_is_said_at_once(complete, tmp_path, capsys):
     assert "1 workers need 1 GPUs, Ray has 0" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_its_terms(complete, tmp_path, capsys):
+def test_a_loss_that_is_not_finite_stops_and_names_its_terms(complete, tmp_path):
     settings = SHORT | {
         "network.weights": complete / "dense.safetensors",
         "clad.learning_rate": 1e25,
     }
-    asked = ["train", "clad", "--run", str(tmp_path / "run"), *options(settings)]
-    assert main(asked) == 1
-    said = capsys.readouterr().err
+    said = run("train", "clad", "--run", tmp_path / "run", *options(settings), code=1).stderr
     assert "learning failed: in epoch 1 cross_entropy" in said
     assert "of the loss are not finite: choose a smaller learning rate" in said
     assert secateur.open_training(tmp_path / "run").state == "failed"

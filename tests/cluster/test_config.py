@@ -26,6 +26,14 @@ def test_every_example_is_valid_and_survives_a_round_trip(path):
     assert check_config(yaml.safe_load(config.as_yaml()), source="again") == config
 
 
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001", "+1e-3"])
+def test_a_number_may_have_an_exponent(tmp_path, text):
+    (tmp_path / "x.yaml").write_text(f"clad: {{learner_rate: {text}}}\n")
+    assert read_config(tmp_path / "x.yaml", {}).clad.learner_rate == 1e-3
+    assert parse_override(f"clad.learner_rate={text}") == ("clad.learner_rate", 1e-3)
+    assert parse_override("name=1e-3x") == ("name", "1e-3x")
+
+
 def test_an_unknown_key_is_named_with_its_path_and_the_nearest_valid_key():
     refused(
         {"search": {"evalutions": 5}},

@@ -327,11 +327,6 @@ def test_a_run_killed_at_ten_random_moments_ends_as_the_unbroken_one(unbroken, t
     assert secateur.open_run(directory).front() == secateur.open_run(unbroken).front()
 
 
-def heed_interrupts() -> None:
-    """Undo what a shell does to the commands that it starts in the background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def test_an_interrupt_stops_a_run_cleanly_and_tells_how_to_go_on(unbroken, tmp_path):
     directory = tmp_path / "run"
     process = subprocess.Popen(
@@ -339,7 +334,6 @@ def test_an_interrupt_stops_a_run_cleanly_and_tells_how_to_go_on(unbroken, tmp_p
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=heed_interrupts,
     )
     while len(rows(directory)) < 3:
         assert process.poll() is None
