@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..methods.accuracy import CPU, AccuracyMeter, exact_gpu
-from ..methods.datasets import Images
+from ..methods.images import Images
 from ..methods.latency import LatencyMeter, Protocol
 from ..methods.onnx_graph import OnnxTemplate
 from ..methods.prunable import Prunable

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save as save_tensors
 from tensorboardX import SummaryWriter
 from torch import nn
 
@@ -25,16 +24,17 @@ from ..methods.batches import Batches, require_batches
 from ..methods.clad.cutting import ranking_by, widths_for
 from ..methods.clad.learning import Learning, Lesson
 from ..methods.counts import Counts
-from ..methods.datasets import Dataset, Images
+from ..methods.datasets import Dataset
 from ..methods.device import device
 from ..methods.exported import save
+from ..methods.images import Images
 from ..methods.latency import LatencyMeter, Protocol
 from ..methods.models import load_model
 from ..methods.plan import Plan
 from ..methods.prunable import Prunable
 from ..methods.snapshot import Snapshot
 from ..methods.teacher import Teacher
-from ..methods.weights import State, read_weights, state_of
+from ..methods.weights import state_of
 from ..search.candidate import Estimate
 from .config import Config, ConfigError, with_absolute_paths
 from .coordinator import RunFailed
@@ -42,9 +42,11 @@ from .export import certified_graph
 from .failures import failures_noted, make_folder
 from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
 from .journal import Journal
+from .learned import Learned
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD, Record
+from .trained import RESULT
 from .training import Metrics, Worker, history, train_job
 from .whole_file import write_whole
 from .workpiece import (
@@ -58,8 +60,8 @@ from .workpiece import (
 )
 
 CLAD = "clad"
-LEARNED, PRUNED, EVENTS = "learned.safetensors", "pruned", "tensorboard"
-LEARNING, FINETUNING, RESULT = "learning", "finetuning", "result"
+PRUNED, EVENTS = "pruned", "tensorboard"
+LEARNING, FINETUNING = "learning", "finetuning"
 WATCHED_IMAGES, CERTIFIED_IMAGES = 1000, 64
 
 
@@ -72,30 +74,6 @@ class LearningPayload:
     batches: Batches
     lesson: Lesson
     watched: Images
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What learning has come to: the network's tensors, gates multiplied in, and the scores."""
-
-    state: State
-    scores: list[NDArray[np.float64]]
-
-    def save(self, path: Path) -> None:
-        """Write one file, whole or not at all."""
-        tensors = {f"network.{name}": tensor for name, tensor in self.state.items()}
-        tensors |= {f"scores.{group}": torch.from_numpy(s) for group, s in enumerate(self.scores)}
-        write_whole(path, save_tensors({n: t.contiguous() for n, t in tensors.items()}))
-
-    @classmethod
-    def load(cls, path: Path) -> "Learned":
-        """Read what `save` has written."""
-        tensors = read_weights(path)
-        groups = sum(name.startswith("scores.") for name in tensors)
-        return cls(
-            {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")},
-            [tensors[f"scores.{group}"].numpy() for group in range(groups)],
-        )
 
 
 def start(config: Config, directory: Path, watcher: Watcher, *, address: str | None) -> Record:
@@ -155,7 +133,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     with ray_at(address, cpus=scale_of(config.finetune).cpus):
         if not run.journal.fact(LEARNING):
             _learn(run, workpiece, teacher, watcher)
-        learned = Learned.load(run.path / LEARNED)
+        learned = Learned.load(run.path)
         network, plan = workpiece.pruner.network, workpiece.prunable.plan
         genome = _widths(config, network, plan, learned.scores)
         kept = replace(
@@ -260,7 +238,7 @@ def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher
     learning = _learning(payload)
     learning.gated.load_state_dict(Snapshot.load(_last(run, LEARNING)).weights)
     learning.cool(1.0)
-    Learned(learning.gated.folded(), learning.gated.scores).save(run.path / LEARNED)
+    Learned(learning.gated.folded(), learning.gated.scores).save(run.path)
     run.journal.note(LEARNING, told)
 
 

@@ -259,13 +259,28 @@ def runs(url: str, as_json: bool) -> None:
 
 @cli.command()
 @run_argument
+@click.option(
+    "--with",
+    "trainings",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A run of `secateur train clad`, whose network competes; may be given several times.",
+)
 @json_option
-def front(run: Path, as_json: bool) -> None:
+def front(run: Path, trainings: tuple[Path, ...], as_json: bool) -> None:
     """Print the Pareto front of RUN, from the fastest network to the slowest."""
     from .printed import print_front
     from .record import Record
 
-    results = Record(run).results()
+    record = Record(run)
+    results = record.results()
+    if trainings:
+        from .trained import trained
+
+        first = results.members[-1].id + 1
+        results = record.results(
+            [trained(path, record, first + place) for place, path in enumerate(trainings)]
+        )
     if as_json:
         click.echo(json.dumps(results.front_as_json()))
     else:

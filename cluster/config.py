@@ -60,12 +60,19 @@ class Data(_Section):
     recalibration_images: Annotated[int, Field(ge=1)] = 1000
 
 
+def run_that_learned(criterion: object) -> Path | None:
+    """Return the folder of the run that has learned a criterion, where it is called clad:RUN."""
+    if isinstance(criterion, str) and criterion.startswith("clad:") and criterion != "clad:":
+        return Path(criterion.removeprefix("clad:")).expanduser().absolute()
+    return None
+
+
 class Pruning(_Section):
     """Which channels may go: the criterion, the grid of widths, the layers left alone.
 
     A list of criteria makes the criterion of every group a gene of its own: the search chooses.
     Scope `inner` spares channels that several layers add up (residual streams), `coupled` cuts
-    them as well.
+    them as well. The criterion that a `secateur train clad` has learned is clad:RUN.
     """
 
     criterion: str | list[str] = "l2"
@@ -79,9 +86,11 @@ class Pruning(_Section):
     def _criteria_exist(cls, value: object) -> object:
         names = typing.get_args(CriterionName)
         given = value if isinstance(value, list) else [value]
-        if not given or len(set(map(str, given))) < len(given) or set(given) - set(names):
+        known = [name in names or run_that_learned(name) is not None for name in given]
+        if not given or len(set(map(str, given))) < len(given) or not all(known):
             raise ValueError(
-                f"should be {', '.join(names)}, or a list of different ones, got {value!r}"
+                f"should be {', '.join(names)}, clad:RUN, or a list of different ones, "
+                f"got {value!r}"
             )
         return value
 
@@ -313,9 +322,15 @@ def check_config(values: dict[str, Any], *, source: str) -> Config:
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """Let a resume from another folder find the same data and the same earlier run."""
+    """Let a resume from another folder find the same data and the same earlier runs."""
     root, source = config.data.root, config.search.warm_start
+    criteria = [
+        name if (run := run_that_learned(name)) is None else f"clad:{run}"
+        for name in config.pruning.criteria
+    ]
+    several = isinstance(config.pruning.criterion, list)
     absolute = {
+        "pruning": {"criterion": criteria if several else criteria[0]},
         "data": {"root": root and str(Path(root).expanduser().absolute())},
         "search": {"warm_start": source and str(Path(source).expanduser().absolute())},
     }

@@ -102,7 +102,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         if address is not None:  # it is another machine's that measures
             known = f"{config.workers.profiler or address}, {settings.threads}, {settings.batch}"
         run.journal.note("device", known)
-    taken_over = earlier(config, run.path)
+    taken_over = earlier(config, run.path, workpiece.space)
     search = Search(
         algorithm(config, workpiece, taken_over), workpiece.space, window=config.search.window
     )

@@ -1,6 +1,6 @@
 """Record: what a run's folder tells - its configuration, its state, its results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from .artifacts import Artifacts
 from .config import Config, check_config
 from .coordinator import CONSTRAINTS, FEWER_IMAGES, outcome_of
 from .journal import Finetuned, Journal
-from .results import Member, Results
+from .results import Member, Results, Trained
 from .survival import survivors
 
 FINETUNED = "finetuned"
@@ -132,10 +132,13 @@ class Record:
         kept = survivors(self.config, [outcome for outcome, _ in committed])
         return tuple(members[one.candidate.number] for one in kept)
 
-    def results(self) -> Results:
-        """Return everything found so far; there is nothing before the dense network is measured."""
+    def results(self, trained: Sequence[Trained] = ()) -> Results:
+        """Return everything found so far; there is nothing before the dense network is measured.
+
+        Networks that were `trained` elsewhere compete for a place on the front.
+        """
         answers = self.journal.answers()
-        found = self._results(self._committed(answers), answers)
+        found = self._results(self._committed(answers), answers, trained)
         if found is None:
             raise ValueError(
                 f"{self.path} has no evaluation yet: the dense network comes first; "
@@ -155,7 +158,12 @@ class Record:
             committed.append((outcome, cost))
         return committed
 
-    def _results(self, committed: list[tuple[Outcome, Cost]], answers: Answers) -> Results | None:
+    def _results(
+        self,
+        committed: list[tuple[Outcome, Cost]],
+        answers: Answers,
+        trained: Sequence[Trained] = (),
+    ) -> Results | None:
         evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
         if not evaluated:
             return None
@@ -168,6 +176,8 @@ class Record:
         values = np.array([outcome.objectives for outcome, _ in evaluated])
         searched = _Judged.of(values, self.config)
         everyone, valued = _with_finetuned(members, values, self.journal.finetuned())
+        everyone += [one.member for one in trained]
+        valued = np.vstack([valued, *(one.values for one in trained)])
         judged = _Judged.of(valued, self.config)
         picked = judged if self.config.search.fidelity.epochs else searched
         volumes = iter(running_hypervolume(searched.earning))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from ..search.candidate import Estimate, Origin
 from ..search.objective import Objective
 
-Provenance = Origin | Literal["fine-tuned"]
+Provenance = Origin | Literal["fine-tuned", "clad"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,14 @@ class Member:
         if self.final_error is not None:
             entry["final_error"] = _interval(self.final_error)
         return entry
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network that was trained elsewhere: what is measured of it, quantity by quantity."""
+
+    member: Member
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

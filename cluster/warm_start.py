@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..actors.job import Quantity
 from ..search.candidate import Estimate
-from ..search.space import Genome
+from ..search.space import Genome, Space
 from .config import Config, ConfigError
-from .record import Record
+from .record import METHOD, Record
+from .trained import RESULT
 from .workpiece import DENSE_WEIGHTS, RANKINGS
 
 
@@ -28,7 +29,12 @@ def require_comparable(config: Config) -> None:
     """Refuse an earlier run whose errors were found in another way, before anything starts."""
     if config.search.warm_start is None:
         return
-    theirs = Record(Path(config.search.warm_start)).config
+    source = Record(Path(config.search.warm_start))
+    theirs = source.config
+    if source.journal.fact(METHOD) is not None:
+        if source.journal.fact(RESULT) is None:
+            raise ConfigError(f"search.warm_start: {source.path} is not complete")
+        return  # it gives widths alone
     same = ("name", "recalibration_images")
     if theirs.pruning != config.pruning:
         raise _other(config, "pruning")
@@ -36,15 +42,17 @@ def require_comparable(config: Config) -> None:
         raise _other(config, "data")
 
 
-def earlier(config: Config, directory: Path) -> Earlier:
+def earlier(config: Config, directory: Path, space: Space) -> Earlier:
     """Take over what an earlier run knows: errors always, latencies from the same device only.
 
     Errors hold where network, weights, data, criterion and recalibration are the same; another
-    dense network is refused.
+    dense network is refused. Of a training its widths alone are taken over, as a place to begin at.
     """
     if config.search.warm_start is None:
         return Earlier()
     source = Record(Path(config.search.warm_start))
+    if source.journal.fact(METHOD) is not None:
+        return Earlier(front=(_trained_widths(config, source, space),))
     for name in (DENSE_WEIGHTS, RANKINGS):
         if (source.path / name).read_bytes() != (directory / name).read_bytes():
             raise _other(config, "dense network")
@@ -61,6 +69,14 @@ def earlier(config: Config, directory: Path) -> Earlier:
     results = source.results()
     front = tuple(member.genome for member in results.front if member.id != results.dense.id)
     return Earlier(front, known)
+
+
+def _trained_widths(config: Config, source: Record, space: Space) -> Genome:
+    """The widths that a training has come to, as near as the grid of the search allows."""
+    widths = source.journal.fact(RESULT)["widths"]
+    if len(widths) != len(space.groups):
+        raise _other(config, "dense network")
+    return (*space.repair(widths), *[0] * (space.genes - len(widths)))
 
 
 def _other(config: Config, what: str) -> ConfigError:

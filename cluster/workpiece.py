@@ -12,7 +12,7 @@ from torch import nn
 from ..methods.accuracy import Normalisation
 from ..methods.certificate import verify_graph, verify_plan
 from ..methods.cost_model import CostModel
-from ..methods.criteria import Rankings, rankings
+from ..methods.criteria import FROM_WEIGHTS, Ranking, Rankings, rankings
 from ..methods.datasets import Dataset, load_dataset
 from ..methods.exported import build
 from ..methods.networks import initialised
@@ -24,7 +24,8 @@ from ..methods.taylor import Calibration
 from ..methods.training import train
 from ..methods.weights import assign, read_weights, state_of
 from ..search.space import LayerGroup, Space
-from .config import Config, ConfigError, Pruning
+from .config import Config, ConfigError, Pruning, run_that_learned
+from .learned import learned_ranking
 from .whole_file import write_whole
 
 DENSE_WEIGHTS, DENSE_ONNX, RANKINGS = "dense.safetensors", "dense.onnx", "rankings.safetensors"
@@ -103,7 +104,9 @@ def plan_network(config: Config, network: nn.Module, dataset: Dataset) -> Plan:
     """Trace the network and prove on real images that its groups can be cut exactly."""
     inputs = _normalisation(dataset)(dataset.train[:8])
     plan = trace(network, inputs[:1], ignore=config.pruning.ignore, scope=config.pruning.scope)
-    sure = [name for name in config.pruning.criteria if name != "taylor"] or ["l2"]
+    for run in filter(None, map(run_that_learned, config.pruning.criteria)):
+        learned_ranking(run, plan)
+    sure = [name for name in config.pruning.criteria if name in FROM_WEIGHTS] or ["l2"]
     verify_plan(Pruner(network, plan, rankings(network, plan, sure)), inputs)
     return plan
 
@@ -161,7 +164,13 @@ def _rankings(
     if not path.is_file():
         images = dataset.train[: config.data.recalibration_images]
         calibration = Calibration(_normalisation(dataset)(images), torch.from_numpy(images.labels))
-        found = rankings(network, plan, criteria, calibration)
+
+        def ranking(criterion: str) -> Ranking:
+            if (run := run_that_learned(criterion)) is not None:
+                return learned_ranking(run, plan)
+            return rankings(network, plan, [criterion], calibration)[0]
+
+        found = [ranking(criterion) for criterion in criteria]
         tensors = {
             f"{name}.{group}": torch.from_numpy(ranking[group])
             for name, ranking in zip(criteria, found, strict=True)
@@ -178,7 +187,7 @@ def _train(
     epochs = config.network.training.epochs
     train(
         network,
-        _normalisation(dataset)(dataset.train).contiguous(),
+        _normalisation(dataset)(dataset.train[:]).contiguous(),
         torch.from_numpy(dataset.train.labels),
         epochs=epochs,
         seed=config.network.training.seed,

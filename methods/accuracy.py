@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..search.candidate import Estimate
-from .datasets import Images
+from .images import Images
 from .surgery import Pruner
 
 CPU = torch.device("cpu")

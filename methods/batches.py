@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .accuracy import Normalisation
-from .datasets import Images
+from .image_folder import Pictures
+from .images import Images
 
 
 @dataclass(frozen=True, slots=True)
 class Batches:
     """Images by the batch: shifted by up to an eighth of their size, half of them mirrored."""
 
-    images: Images
+    images: Images | Pictures
     normalisation: Normalisation
     size: int
     mirror: bool

@@ -4,53 +4,27 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .arrays import read_arrays
+from .image_folder import Pictures, read_folder
+from .images import Images
 from .import_path import resolve
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """Pictures: `pixels` uint8, shape (images, height, width, channels); `labels` int64."""
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        if self.pixels.ndim != 4 or self.pixels.dtype != np.uint8:
-            raise ValueError(
-                "pixels must be uint8 of shape (images, height, width, channels), "
-                f"got {self.pixels.dtype} of shape {self.pixels.shape}"
-            )
-        if self.labels.shape != (len(self.pixels),):
-            raise ValueError(
-                f"expected one label for each of {len(self.pixels)} images, "
-                f"got labels of shape {self.labels.shape}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, which: Any) -> "Images":
-        """Select images by anything that indexes an array's first axis."""
-        return Images(self.pixels[which], self.labels[which])
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Three disjoint splits and how pixels are normalised: (pixel / 255 - mean) / std, per channel.
 
-    `train` recalibrates and trains, `search` measures candidates, `final` is looked at once, for
-    the front.
+    `train` recalibrates and trains, and may be read from the disk when it is asked for; `search`
+    measures candidates, `final` is looked at once, for the front.
     """
 
     name: str
-    train: Images
+    train: Images | Pictures
     search: Images
     final: Images
     mean: tuple[float, ...]
@@ -152,7 +126,39 @@ def _cifar10_official() -> tuple[Images, Images]:
     return train, test
 
 
-BUILT_IN: dict[str, Callable[[Path | None], Dataset]] = {"digits": digits, "cifar10": cifar10}
+MOST_JUDGED = 5000
+"""Pictures of a folder's search split, and of its final one, at most: they stay in memory."""
+
+
+def imagefolder(root: Path | None = None) -> Dataset:
+    """Pictures in `root/train` and `root/val`, as ImageNet's: a folder for each class.
+
+    Every second picture of `val` is to search with, the others to look at once; of each at most
+    5,000, evenly spread over the classes.
+    """
+    if root is None:
+        raise ValueError("the data set imagefolder needs its folder: give it by --data-root")
+    splits = read_folder(root)
+    judged = splits["val"]
+    each = min(MOST_JUDGED, len(judged) // 2)
+    if each == 0:
+        raise ValueError(f"{root / 'val'} holds {len(judged)} picture, at least 2 are needed")
+    chosen = np.linspace(0, len(judged) - 1, 2 * each).round().astype(np.int64)
+    return Dataset(
+        "imagefolder",
+        splits["train"],
+        judged[chosen[::2]],
+        judged[chosen[1::2]],
+        mean=_MEAN,
+        std=_STD,
+    )
+
+
+BUILT_IN: dict[str, Callable[[Path | None], Dataset]] = {
+    "digits": digits,
+    "cifar10": cifar10,
+    "imagefolder": imagefolder,
+}
 
 
 def load_dataset(name: str, root: Path | None = None) -> Dataset:

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from .accuracy import Normalisation, predictions
-from .datasets import Images, load_dataset
+from .datasets import load_dataset
 from .exported import ONNX, load, read_card
+from .images import Images
 from .latency import session
 from .onnx_graph import INPUT
 

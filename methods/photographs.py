@@ -6,7 +6,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 
 from .accuracy import Normalisation
-from .datasets import Images
+from .images import Images
 
 
 def photographs(shape: tuple[int, int, int], normalisation: Normalisation) -> Tensor:

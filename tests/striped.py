@@ -6,7 +6,7 @@ from torch import nn
 
 from secateur.methods.accuracy import Normalisation
 from secateur.methods.batches import Batches
-from secateur.methods.datasets import Images
+from secateur.methods.images import Images
 from secateur.methods.networks import ResNet, initialised
 from secateur.methods.training import train
 

@@ -12,7 +12,9 @@ import pytest
 import secateur
 from command_line import PATIENCE_S, command, run
 from secateur.cluster.cli import main
+from secateur.cluster.learned import Learned
 from secateur.cluster.record import Record
+from secateur.methods.weights import read_weights
 
 SHORT = {"clad.epochs": 5, "finetune.epochs": 3, "latency.seconds": 0.05}
 
@@ -170,3 +172,49 @@ def test_a_loss_that_is_not_finite_stops_and_names_its_terms(complete, tmp_path)
     assert "learning failed: in epoch 1 cross_entropy" in said
     assert "of the loss are not finite: choose a smaller learning rate" in said
     assert secateur.open_training(tmp_path / "run").state == "failed"
+
+
+def test_a_search_begins_with_it_ranks_by_its_criterion_and_shows_it(complete, tmp_path, capsys):
+    settings = {
+        "network.weights": complete / "dense.safetensors",
+        "pruning.criterion": f"clad:{complete}",
+        "search.warm_start": complete,
+        "search.final": "picks",
+        "search.population": 2,
+        "latency.seconds": 0.05,
+    }
+    directory = tmp_path / "search"
+    run("search", "--run", directory, "--evaluations", 4, *options(settings))
+    record = Record(directory)
+    widths = secateur.open_training(complete).status()["widths"]
+    first = record.journal.candidates()[1][0].genome
+    assert all(abs(ours - theirs) <= 2 for ours, theirs in zip(first, widths, strict=True))
+    scores = Learned.load(complete).scores
+    rankings = read_weights(directory / "rankings.safetensors")
+    for group, values in enumerate(scores):
+        order = rankings[f"clad:{complete}.{group}"].numpy()
+        assert (values[order][:-1] >= values[order][1:]).all()
+
+    capsys.readouterr()
+    assert main(["front", str(directory), "--with", str(complete), "--json"]) == 0
+    front = json.loads(capsys.readouterr().out)["front"]
+    (shown,) = (one for one in front if one["origin"] == "clad")
+    assert shown["id"] == 4
+    assert shown["widths"] == widths
+    assert shown["objectives"]["error"] == secateur.open_training(complete).status()["error"]
+    assert all(one.origin != "clad" for one in Record(directory).results().front)
+    assert main(["front", str(directory), "--with", str(directory)]) == 2
+    assert "--with must name a complete `secateur train clad`" in capsys.readouterr().err
+
+
+def test_a_criterion_that_is_not_there_is_refused(complete, tmp_path, capsys):
+    asked = [
+        "search",
+        "--run",
+        str(tmp_path / "run"),
+        "--set",
+        f"pruning.criterion=clad:{tmp_path}",
+    ]
+    weights = options({"network.weights": complete / "dense.safetensors"})
+    assert main([*asked, *weights]) == 2
+    assert "pruning.criterion: no learned criterion in" in capsys.readouterr().err

@@ -110,7 +110,8 @@ def test_a_complete_run_leaves_its_report_and_picture(unbroken):
 OWN = """
 import numpy as np
 from torch import nn
-from secateur.methods.datasets import Dataset, Images
+from secateur.methods.datasets import Dataset
+from secateur.methods.images import Images
 
 def network(classes):
     return nn.Sequential(

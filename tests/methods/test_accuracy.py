@@ -13,7 +13,8 @@ from secateur.methods.accuracy import (
     predictions,
     recalibrate,
 )
-from secateur.methods.datasets import Images, cifar10
+from secateur.methods.datasets import cifar10
+from secateur.methods.images import Images
 from secateur.methods.networks import cifar_resnet
 from secateur.methods.weights import assign, read_weights
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from secateur.methods.datasets import Dataset, Images, cifar10, digits, load_dataset
+from secateur.methods.datasets import Dataset, cifar10, digits, load_dataset
+from secateur.methods.images import Images
 
 
 def images(count: int = 3, channels: int = 1) -> Images:

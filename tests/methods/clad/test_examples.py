@@ -1,0 +1,96 @@
+"""The examples for GPUs: their data's path, one step of learning, one cut and one of fine-tuning."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from secateur.cluster.config import Config, read_config
+from secateur.methods.accuracy import Normalisation
+from secateur.methods.batches import Batches
+from secateur.methods.clad.cutting import ranking_by, widths_for
+from secateur.methods.clad.learning import Learning, Lesson
+from secateur.methods.counts import Counts
+from secateur.methods.datasets import Dataset, load_dataset
+from secateur.methods.exported import build
+from secateur.methods.finetune import Recipe, finetune
+from secateur.methods.images import Images
+from secateur.methods.plan import trace
+from secateur.methods.surgery import Pruner, fit
+from secateur.search.space import LayerGroup, Space
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+@pytest.fixture
+def imagefolder(tmp_path) -> Dataset:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for name in ("one", "two"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for number in range(2):
+                pixels = rng.integers(0, 256, size=(260, 300, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / split / name / f"{number}.jpeg")
+    return load_dataset("imagefolder", tmp_path)
+
+
+@pytest.fixture
+def cifar10() -> Dataset:
+    rng = np.random.default_rng(0)
+    images = Images(rng.integers(0, 256, size=(8, 32, 32, 3), dtype=np.uint8), np.arange(8) % 2)
+    return Dataset("cifar10", images, images, images, (0.5,) * 3, (0.25,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("clad-resnet110", "cifar10"), ("clad-resnet50-imagenet", "imagefolder")]
+)
+def test_one_step_of_everything(request, name, data):
+    config = read_config(EXAMPLES / f"{name}.yaml", {})
+    assert config.data.name == data
+    dataset = request.getfixturevalue(data)
+    torch.manual_seed(0)
+    network = build(config.network.factory, config.network.arguments).eval()
+    network = network.to(memory_format=torch.channels_last)
+    normalisation = Normalisation(dataset.mean, dataset.std)
+    plan = trace(network, normalisation(dataset.train[:1]), scope=config.pruning.scope)
+    batches = Batches(dataset.train, normalisation, 4, config.finetune.mirror, 0)
+    learning = Learning(fit(network, {}), plan, fit(network, {}), batches, lesson(config))
+    told = []
+    learning.train(after_epoch=lambda state, terms: told.append(terms))
+    scores = learning.gated.scores
+    genome = widths_for(
+        scores, space(config, plan), cost(plan, network), config.clad.target, least=0.1
+    )
+    assert cost(plan, network)(genome) == pytest.approx(config.clad.target, abs=0.03)
+    pruner = Pruner(fit(network, learning.gated.folded()), plan, (ranking_by(scores),))
+    recipe = Recipe(
+        **config.finetune.model_dump(exclude={"workers", "threads", "gpu"})
+        | {"epochs": 1, "attention": config.clad.attention}
+    )
+    finetune(
+        pruner.cut(genome), network, batches, recipe,
+        after_epoch=lambda state, terms: told.append(terms),
+    )  # fmt: skip
+    assert len(told) == 2
+    assert all(np.isfinite(list(terms.values())).all() for terms in told)
+    assert told[1].keys() == {"cross_entropy", "distillation", "attention"}
+
+
+def lesson(config: Config) -> Lesson:
+    settings = config.clad.model_dump(exclude={"learner", "least", "teacher"})
+    return Lesson(**settings | {"epochs": 1}, sight=config.clad.learner, seed=config.finetune.seed)
+
+
+def space(config: Config, plan) -> Space:
+    pruning = config.pruning
+    return Space(
+        tuple(LayerGroup(g.name, g.width, pruning.minimum, pruning.round_to) for g in plan.groups)
+    )
+
+
+def cost(plan, network):
+    macs = Counts(plan, network).macs
+    (dense,) = macs(np.array([plan.widths]))
+    return lambda widths: float(macs(np.array([widths]))[0] / dense)
