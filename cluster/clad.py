@@ -27,6 +27,7 @@ from ..methods.counts import Counts
 from ..methods.datasets import Dataset
 from ..methods.device import device
 from ..methods.exported import save
+from ..methods.finetune import Recipe
 from ..methods.images import Images
 from ..methods.latency import LatencyMeter, Protocol
 from ..methods.models import load_model
@@ -135,7 +136,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             _learn(run, workpiece, teacher, watcher)
         learned = Learned.load(run.path)
         network, plan = workpiece.pruner.network, workpiece.prunable.plan
-        genome = _widths(config, network, plan, learned.scores)
+        genome = widths_of(config, network, plan, learned.scores)
         kept = replace(
             workpiece.prunable, state=learned.state, rankings=(ranking_by(learned.scores),)
         )
@@ -152,7 +153,7 @@ def _check(config: Config, dataset: Dataset, network: nn.Module, plan: Plan) -> 
     """Refuse, before anything starts, a target, a teacher or a batch that cannot be."""
     nothing = [np.zeros(width) for width in plan.widths]
     try:
-        _widths(config, network, plan, nothing)
+        widths_of(config, network, plan, nothing)
     except ValueError as error:
         raise ConfigError(
             f"clad.target: {error} (times the dense network's multiply-adds): choose a larger "
@@ -184,7 +185,7 @@ def _teacher(config: Config, dense: Prunable | None) -> Teacher:
     return Teacher(model.factory, model.arguments, state_of(model.network))
 
 
-def _widths(
+def widths_of(
     config: Config, network: nn.Module, plan: Plan, scores: Sequence[NDArray[np.float64]]
 ) -> tuple[int, ...]:
     """The widths that channels of these scores leave, at the target of the configuration."""
@@ -199,10 +200,10 @@ def _widths(
     )
 
 
-def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher) -> None:
-    """Learn the criteria as a job, and keep what came of it."""
-    config, settings = run.config, run.config.clad
-    lesson = Lesson(
+def lesson_of(config: Config) -> Lesson:
+    """How criteria are learned, as a configuration says."""
+    settings = config.clad
+    return Lesson(
         epochs=settings.epochs,
         target=settings.target,
         learning_rate=settings.learning_rate,
@@ -216,6 +217,11 @@ def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher
         macs=settings.macs,
         seed=config.finetune.seed,
     )
+
+
+def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher) -> None:
+    """Learn the criteria as a job, and keep what came of it."""
+    config, lesson = run.config, lesson_of(run.config)
     payload = LearningPayload(
         workpiece.prunable,
         teacher,
@@ -272,6 +278,11 @@ def _learning(payload: LearningPayload) -> Learning:
     )
 
 
+def taught_recipe(config: Config) -> Recipe:
+    """How what is left is trained further: attention is transferred as while learning."""
+    return replace(recipe_of(config.finetune), attention=config.clad.attention)
+
+
 def _finetune(
     run: Record,
     workpiece: Workpiece,
@@ -281,9 +292,8 @@ def _finetune(
     watcher: Watcher,
 ) -> None:
     """Train what is left of the network as a job."""
-    settings = run.config.finetune
-    recipe = replace(recipe_of(settings), attention=run.config.clad.attention)
-    payload = Payload(kept, genome, teacher, batches_of(settings, workpiece), recipe)
+    batches, recipe = batches_of(run.config.finetune, workpiece), taught_recipe(run.config)
+    payload = Payload(kept, genome, teacher, batches, recipe)
     told = _job(
         run,
         FINETUNING,

@@ -1,5 +1,6 @@
-"""The examples for GPUs: their data's path, one step of learning, one cut and one of fine-tuning."""
+"""CLAD's examples for GPUs: the way of their data, a step of learning, the cut, a step more."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,21 +8,22 @@ import pytest
 import torch
 from PIL import Image
 
-from secateur.cluster.config import Config, read_config
+from secateur.cluster.clad import lesson_of, taught_recipe, widths_of
+from secateur.cluster.config import read_config
 from secateur.methods.accuracy import Normalisation
 from secateur.methods.batches import Batches
-from secateur.methods.clad.cutting import ranking_by, widths_for
-from secateur.methods.clad.learning import Learning, Lesson
+from secateur.methods.clad.cutting import ranking_by
+from secateur.methods.clad.learning import Learning
 from secateur.methods.counts import Counts
 from secateur.methods.datasets import Dataset, load_dataset
 from secateur.methods.exported import build
-from secateur.methods.finetune import Recipe, finetune
+from secateur.methods.finetune import finetune
 from secateur.methods.images import Images
 from secateur.methods.plan import trace
+from secateur.methods.snapshot import Snapshot
 from secateur.methods.surgery import Pruner, fit
-from secateur.search.space import LayerGroup, Space
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
@@ -56,41 +58,21 @@ def test_one_step_of_everything(request, name, data):
     normalisation = Normalisation(dataset.mean, dataset.std)
     plan = trace(network, normalisation(dataset.train[:1]), scope=config.pruning.scope)
     batches = Batches(dataset.train, normalisation, 4, config.finetune.mirror, 0)
-    learning = Learning(fit(network, {}), plan, fit(network, {}), batches, lesson(config))
+    lesson = replace(lesson_of(config), epochs=1)
+    learning = Learning(fit(network, {}), plan, fit(network, {}), batches, lesson)
     told = []
-    learning.train(after_epoch=lambda state, terms: told.append(terms))
+
+    def keep(_: Snapshot, terms: dict[str, float]) -> None:
+        told.append(terms)
+
+    learning.train(after_epoch=keep)
     scores = learning.gated.scores
-    genome = widths_for(
-        scores, space(config, plan), cost(plan, network), config.clad.target, least=0.1
-    )
-    assert cost(plan, network)(genome) == pytest.approx(config.clad.target, abs=0.03)
+    genome = widths_of(config, network, plan, scores)
+    macs = Counts(plan, network).macs(np.array([genome, plan.widths]))
+    assert macs[0] / macs[1] == pytest.approx(config.clad.target, abs=0.03)
     pruner = Pruner(fit(network, learning.gated.folded()), plan, (ranking_by(scores),))
-    recipe = Recipe(
-        **config.finetune.model_dump(exclude={"workers", "threads", "gpu"})
-        | {"epochs": 1, "attention": config.clad.attention}
-    )
-    finetune(
-        pruner.cut(genome), network, batches, recipe,
-        after_epoch=lambda state, terms: told.append(terms),
-    )  # fmt: skip
+    recipe = replace(taught_recipe(config), epochs=1)
+    finetune(pruner.cut(genome), network, batches, recipe, after_epoch=keep)
     assert len(told) == 2
     assert all(np.isfinite(list(terms.values())).all() for terms in told)
     assert told[1].keys() == {"cross_entropy", "distillation", "attention"}
-
-
-def lesson(config: Config) -> Lesson:
-    settings = config.clad.model_dump(exclude={"learner", "least", "teacher"})
-    return Lesson(**settings | {"epochs": 1}, sight=config.clad.learner, seed=config.finetune.seed)
-
-
-def space(config: Config, plan) -> Space:
-    pruning = config.pruning
-    return Space(
-        tuple(LayerGroup(g.name, g.width, pruning.minimum, pruning.round_to) for g in plan.groups)
-    )
-
-
-def cost(plan, network):
-    macs = Counts(plan, network).macs
-    (dense,) = macs(np.array([plan.widths]))
-    return lambda widths: float(macs(np.array([widths]))[0] / dense)
