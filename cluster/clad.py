@@ -206,6 +206,7 @@ def lesson_of(config: Config) -> Lesson:
     return Lesson(
         epochs=settings.epochs,
         target=settings.target,
+        least=settings.least,
         learning_rate=settings.learning_rate,
         learner_rate=settings.learner_rate,
         sight=settings.learner,
@@ -243,7 +244,7 @@ def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher
     )
     learning = _learning(payload)
     learning.gated.load_state_dict(Snapshot.load(_last(run, LEARNING)).weights)
-    learning.cool(1.0)
+    learning.advance(1.0)
     Learned(learning.gated.folded(), learning.gated.scores).save(run.path)
     run.journal.note(LEARNING, told)
 

@@ -218,7 +218,7 @@ class Clad(_Section):
     learner_rate: Annotated[float, Field(gt=0)] = 0.003
     hidden: Annotated[int, Field(ge=1)] = 32
     through: bool = False
-    decision: Literal["anneal", "straight-through", "none"] = "anneal"
+    decision: Literal["straight-through", "anneal", "none"] = "straight-through"
     attention: Annotated[float, Field(ge=0)] = 1000.0
     polarisation: Annotated[float, Field(ge=0)] = 2.0
     macs: Annotated[float, Field(gt=0)] = 50.0

@@ -1,5 +1,6 @@
 """Gated network: every prunable channel is multiplied by a gate that learners open and close."""
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -24,12 +25,21 @@ class GatedNetwork(nn.Module):
     function as a gate after BatchNorm and before ReLU, and a gate of 0 is exactly a removed channel
     whatever is in between: any network that can be cut can be gated, without BatchNorm as well.
 
+    Hard gates are open beyond one half; of each group a `least` share always is, at least one.
     After a forward pass `soft` holds the gates, sigmoid(score / temperature), and `gates` what has
     acted, each of shape (channels,), through all groups in their order.
     """
 
     def __init__(
-        self, network: nn.Module, plan: Plan, *, sight: Sight, hidden: int, through: bool, seed: int
+        self,
+        network: nn.Module,
+        plan: Plan,
+        *,
+        sight: Sight,
+        hidden: int,
+        through: bool,
+        least: float,
+        seed: int,
     ) -> None:
         """Wrap a network, which the gated one shares its tensors with."""
         super().__init__()
@@ -45,6 +55,7 @@ class GatedNetwork(nn.Module):
         self.acting: Acting = "soft"
         self._widths = plan.widths
         self._through = through
+        self._stay = [max(1, math.ceil(least * width)) for width in plan.widths]
         readers = {(name, dim): owner for (name, dim), owner in plan.owners.items() if dim > 0}
         self._readers = list(readers)
         for number, owner in enumerate(readers.values()):
@@ -57,7 +68,7 @@ class GatedNetwork(nn.Module):
         self.soft = torch.sigmoid(self._scores(parameters) / self.temperature)
         self.gates = self.soft
         if self.acting != "soft":
-            self.gates = (self.soft > 0.5).to(self.soft.dtype)
+            self.gates = self._decided(self.soft.detach())
         if self.acting == "straight-through":
             self.gates = self.gates + self.soft - self.soft.detach()
         gated = self._gated(parameters, self.gates)
@@ -73,11 +84,24 @@ class GatedNetwork(nn.Module):
         return np.split(scores, np.cumsum(self._widths)[:-1])
 
     def folded(self) -> State:
-        """Return the network's tensors with every gate multiplied into what reads its channel."""
+        """Return the network's tensors, soft gates multiplied into what reads their channels.
+
+        Where gates have acted as 0 and 1, those of the channels that stay are 1 already.
+        """
         with torch.no_grad():
             state = state_of(self.network)
-            soft = torch.sigmoid(self._scores(state) / self.temperature)
-            return {name: tensor.clone() for name, tensor in self._gated(state, soft).items()}
+            gates = torch.sigmoid(self._scores(state) / self.temperature)
+            if self.acting != "soft":
+                gates = torch.ones_like(gates)
+            return {name: tensor.clone() for name, tensor in self._gated(state, gates).items()}
+
+    def _decided(self, soft: Tensor) -> Tensor:
+        """Open every gate beyond one half, and of each group those of the least share."""
+        opened = soft > 0.5
+        parts = (torch.split(every, list(self._widths)) for every in (opened, soft))
+        for one, part, stay in zip(*parts, self._stay, strict=True):
+            one[part.topk(stay).indices] = True
+        return opened.to(soft.dtype)
 
     def _scores(self, state: Mapping[str, Tensor]) -> Tensor:
         return torch.cat([learner(state, self._through) for learner in self.learners])

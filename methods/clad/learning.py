@@ -1,9 +1,12 @@
 """Learning: criterion learners and weights trained together, until the gates have decided.
 
-Loss: cross entropy + attention transfer + polarisation + (MACs - target)^2, each with its weight.
-The gates get colder, sigmoid(score / temperature) from 1 to 0.1, or act as 0 and 1 with the soft
-gates' gradient. The terms are those that the paper names; weights and schedule are our
-reconstruction.
+Loss: cross entropy + attention transfer + polarisation + (MACs - target)^2, each with its weight;
+target and polarisation come by and by. Gates act as 0 and 1 with the soft gates' gradient, or soft
+and colder and colder, sigmoid(score / temperature) from 1 to 0.1. The terms are those that the
+paper names; weights and schedule are our reconstruction.
+
+Soft gates can cheat where BatchNorm follows what reads them: it undoes whatever all gates of a
+group have in common, so that a group looks nearly closed, costs nearly nothing and works as before.
 """
 
 from dataclasses import dataclass
@@ -23,10 +26,17 @@ from .gated import Acting, GatedNetwork
 from .learner import Sight
 from .losses import Macs, polarisation
 
-Decision = Literal["anneal", "straight-through", "none"]
-"""How gates become 0 or 1: colder and colder, at once, or by polarisation alone."""
+Decision = Literal["straight-through", "anneal", "none"]
+"""How gates become 0 or 1: at once, colder and colder, or by polarisation alone."""
 
 COLDEST = 0.1
+PRESSED = 0.5
+"""The share of all steps after which target and polarisation hold in full; they come by and by.
+
+A target that is far away from the first step on has a steeper slope than everything that the images
+tell, and decides gates by what they cost alone.
+"""
+
 UNDECIDED = 0.1
 """Gates between this and one less this are undecided."""
 
@@ -35,13 +45,15 @@ UNDECIDED = 0.1
 class Lesson:
     """How criteria are learned.
 
-    `target` is the share of the dense network's multiply-adds that is to be left. `attention`,
+    `target` is the share of the dense network's multiply-adds that is to be left, `least` the share
+    of its channels that each group keeps at least. `attention`,
     `polarisation` and `macs` are the weights of the terms. `through` lets the filters have a
     gradient from their own scores.
     """
 
     epochs: int
     target: float
+    least: float
     learning_rate: float
     learner_rate: float
     sight: Sight
@@ -80,10 +92,12 @@ class Learning:
             sight=lesson.sight,
             hidden=lesson.hidden,
             through=lesson.through,
+            least=lesson.least,
             seed=lesson.seed,
         )
         self.macs = Macs(Counts(plan, network).layers, plan.widths)
         self._share = self.macs.share_kept(lesson.target)
+        self._pressure = 0.0
         self._batches, self._lesson = batches, lesson
         self._teacher = teacher.eval().requires_grad_(False)
         self._looks: tuple[Stages, Stages] | None = None
@@ -107,14 +121,14 @@ class Learning:
         optimisers = [sgd(list(gated.network.parameters()), lesson.learning_rate)]
         optimisers.append(torch.optim.Adam(gated.learners.parameters(), lr=lesson.learner_rate))
         train_epochs(
-            Exercise(gated, optimisers, self._terms, self.cool),
+            Exercise(gated, optimisers, self._terms, self.advance),
             self._batches,
             lesson.epochs,
             place=place,
             snapshot=snapshot,
             after_epoch=after_epoch,
         )
-        self.cool(1.0)
+        self.advance(1.0)
         return gated
 
     def standing(self, inputs: Tensor, labels: Tensor) -> Standing:
@@ -132,8 +146,9 @@ class Learning:
         gated.acting = acting
         return Standing(soft_error, hard_error, soft_macs, hard_macs, undecided)
 
-    def cool(self, progress: float) -> None:
-        """Let the gates be as cold as after this share of all steps."""
+    def advance(self, progress: float) -> None:
+        """Let gates be as cold, and the pressure as high, as after this share of all steps."""
+        self._pressure = min(1.0, progress / PRESSED)
         if self._lesson.decision == "anneal":
             self.gated.temperature = COLDEST**progress
 
@@ -147,7 +162,9 @@ class Learning:
             ours, theirs = (stages.features for stages in self._looks)
             terms["attention"] = lesson.attention * attention_loss(ours, theirs)
         if lesson.polarisation:
-            terms["polarisation"] = lesson.polarisation * polarisation(gated.soft, self._share)
-        excess = self.macs(gated.gates) - lesson.target
+            apart = polarisation(gated.soft, self._share)
+            terms["polarisation"] = self._pressure * lesson.polarisation * apart
+        target = 1 + self._pressure * (lesson.target - 1)
+        excess = self.macs(gated.gates) - target
         terms["macs"] = (lesson.macs * excess.square()).to(terms["cross_entropy"].dtype)
         return terms

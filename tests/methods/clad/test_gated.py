@@ -42,7 +42,7 @@ def dense(name: str) -> tuple[nn.Module, torch.Tensor]:
 
 def gated(name: str, **options) -> GatedNetwork:
     network, images = dense(name)
-    settings = {"sight": "raw", "hidden": 8, "through": False, "seed": 0} | options
+    settings = {"sight": "raw", "hidden": 8, "through": False, "least": 0.0, "seed": 0} | options
     plan = trace(network, images[:1])
     return GatedNetwork(fit(network, {}), plan, **settings).eval()
 
