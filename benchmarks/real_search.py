@@ -2,12 +2,14 @@
 
     python benchmarks/real_search.py [--quick] [--json] [--folder DIR] [--seeds N]
         [--evaluations N] [--config FILE --data-root DATA] [--worst-error E] [--algorithms A,B,...]
+        [--time]
 
 Every algorithm gets the same dense network, the same budget and the same seeds, with real
 evaluations: error on the search split, latency in ONNX Runtime, memory; of the demo's digits, or of
 any configuration. The hypervolume ends at `search.worst_error` in the error, and at 1.1 times the
 dense network in all else. HAMP's share is the part of the budget that HAMP needs to have as much as
-the other has at its end. `--folder` keeps the runs, and goes on with those that it holds.
+the other has at its end. `--folder` keeps the runs, and goes on with those that it holds; `--time`
+times every network in it anew, for runs that were not alone on their machine, and compares by that.
 `--quick` counts MACs in place of latency, on fewer seeds and evaluations.
 """
 
@@ -27,6 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 import secateur
+from secateur.cluster.workpiece import open_workpiece
+from secateur.methods.latency import LatencyMeter, Protocol
 from secateur.search.indicators import running_hypervolume
 
 DIGITS = {
@@ -41,11 +45,15 @@ VARIANTS = {
 }
 """HAMP without one of its parts, beside the algorithms of the configuration."""
 
+TIMED = "timed.json"
+"""In a run's folder: the latencies of its networks, timed anew."""
+
 
 def configuration(options: argparse.Namespace) -> dict[str, Any]:
     """Return what every run has in common."""
     config = yaml.safe_load(options.config.read_text()) if options.config else deepcopy(DIGITS)
     search = config.setdefault("search", {})
+    search["final"] = "picks"  # the hypervolume is that of the search split
     if options.quick:
         config["objectives"] = ["error", "macs", "memory_bytes"]
         search["evaluations"] = 60
@@ -61,13 +69,34 @@ def configuration(options: argparse.Namespace) -> dict[str, Any]:
 def searched(config: Mapping[str, Any], path: Path) -> list[float]:
     """Run a search, or go on with it; return the hypervolume after every evaluation."""
     known = (path / "journal.db").exists()
-    run = secateur.open_run(path).resume() if known else secateur.launch(config, path)
+    run = secateur.open_run(path) if known else secateur.launch(config, path)
+    if run.status()["evaluations"] < run.config.search.evaluations:
+        run.resume()
     found, goals = run.results(), run.config.goals
+    timed = json.loads((path / TIMED).read_text()) if (path / TIMED).exists() else {}
     values = np.full((len(found.hypervolumes), len(found.objectives)), np.inf)
     for member in found.members:
-        values[member.id] = [estimate.value for estimate in member.objectives.values()]
+        measured = {name: estimate.value for name, estimate in member.objectives.items()}
+        measured |= {"latency_ms": timed[str(member.id)]} if timed else {}
+        values[member.id] = list(measured.values())
     points = goals.beside(values[0].tolist()).points(values)
     return running_hypervolume(points, goals.reference(run.config.search.worst_error))
+
+
+def time_anew(path: Path) -> None:
+    """Time all networks of a run, on a machine that does nothing else, and keep that beside it."""
+    run = secateur.open_run(path)
+    workpiece = open_workpiece(run.config, path, lambda _: None)
+    pruner, template, settings = workpiece.pruner, workpiece.template, run.config.latency
+    protocol = Protocol(settings.threads, settings.batch, settings.seconds, settings.precision)
+    meter = LatencyMeter(template.fill(pruner.state), workpiece.prunable.shape, protocol)
+    found = {
+        member.id: meter.reference_ms.value
+        if pruner.is_dense(member.genome)
+        else meter(template.fill(pruner.sliced_state(member.genome))).value
+        for member in run.results().members
+    }
+    (path / TIMED).write_text(json.dumps(found))
 
 
 def measured(
@@ -135,6 +164,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="2 seeds of 60 evaluations")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--folder", type=Path, help="keep the runs, and go on with those it holds")
+    parser.add_argument("--time", action="store_true", help="time all in the folder anew")
     parser.add_argument("--config", type=Path, help="what to search; the demo's digits without")
     parser.add_argument("--data-root", type=Path, help="folder with data and weights")
     parser.add_argument(
@@ -150,6 +180,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         algorithms = options.algorithms.split(",")
+        for path in sorted(folder.glob("*-*")) if options.time else []:
+            time_anew(path)
         found = measured(folder, configuration(options), algorithms, seeds)
     summary = summarised(found)
     if options.json:

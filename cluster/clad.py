@@ -19,7 +19,7 @@ from torch import nn
 
 from ..actors.cores import confined, split_cores
 from ..methods.accuracy import AccuracyMeter, Normalisation
-from ..methods.attention import Stages
+from ..methods.attention import AttentionTransfer
 from ..methods.batches import Batches, require_batches
 from ..methods.clad.cutting import ranking_by, widths_for
 from ..methods.clad.learning import Learning, Lesson
@@ -34,31 +34,22 @@ from ..methods.models import load_model
 from ..methods.plan import Plan
 from ..methods.prunable import Prunable
 from ..methods.snapshot import Snapshot
+from ..methods.surgery import fit
 from ..methods.teacher import Teacher
 from ..methods.weights import state_of
 from ..search.candidate import Estimate
 from .config import Config, ConfigError, with_absolute_paths
 from .coordinator import RunFailed
 from .export import certified_graph
-from .failures import failures_noted, make_folder
 from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
-from .journal import Journal
-from .learned import Learned
+from .learned import LEARNED, Learned
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD, Record
+from .sitting import begun, continued
 from .trained import RESULT
 from .training import Metrics, Worker, history, train_job
-from .whole_file import write_whole
-from .workpiece import (
-    Workpiece,
-    finish_workpiece,
-    load_data,
-    load_network,
-    open_workpiece,
-    plan_network,
-    space_of,
-)
+from .workpiece import Workpiece, space_of
 
 CLAD = "clad"
 PRUNED, EVENTS = "pruned", "tensorboard"
@@ -77,30 +68,16 @@ class LearningPayload:
     watched: Images
 
 
-def start(config: Config, directory: Path, watcher: Watcher, *, address: str | None) -> Record:
+def start(config: Config, directory: Path, watcher: Watcher, *, address: str | None) -> None:
     """Check everything, make the run's folder, and work until the run is complete."""
     config = with_absolute_paths(config)
     require_reachable(address)
-    watcher.say("loading data and network")
-    dataset = load_data(config)
-    network, trained = load_network(config, None)
-    plan = plan_network(config, network, dataset)
-    _check(config, dataset, network, plan)
-    make_folder(directory)
-    write_whole(directory / "config.yaml", config.as_yaml().encode())
-    facts = {
-        METHOD: CLAD,
-        "config": config.model_dump(mode="json"),
-        "groups": [group.name for group in plan.groups],
-    }
-    run = Record(directory, Journal.create(directory, facts))
-    with run.journal.held(), failures_noted(run):
-        run.journal.sit_down()
-        workpiece = finish_workpiece(
-            config, directory, dataset, network, plan, trained=trained, say=watcher.say
-        )
+
+    def check(dataset: Dataset, network: nn.Module, plan: Plan) -> None:
+        _check(config, dataset, network, plan)
+
+    with begun(config, directory, watcher, {METHOD: CLAD}, check=check) as (run, workpiece):
         _work(run, workpiece, watcher, address)
-    return run
 
 
 def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
@@ -108,11 +85,7 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
     if run.journal.fact("completed"):
         return
     require_reachable(address)
-    with run.journal.held(), failures_noted(run):
-        run.journal.note("failed", None)
-        run.journal.sit_down()
-        watcher.say("loading data and network")
-        workpiece = open_workpiece(run.config, run.path, watcher.say)
+    with continued(run, watcher, LEARNED) as workpiece:
         _work(run, workpiece, watcher, address)
 
 
@@ -162,12 +135,12 @@ def _check(config: Config, dataset: Dataset, network: nn.Module, plan: Plan) -> 
     require_batches(len(dataset.train), config.finetune.batch, config.finetune.workers)
     if config.clad.teacher is not None:
         example = Normalisation(dataset.mean, dataset.std)(dataset.train[:1])
-        teacher = _teacher(config, None).network()
+        student, teacher = fit(network, {}, shared=True), _teacher(config, None).network()
         try:
-            Stages(network, example).require_like(Stages(teacher, example))
+            AttentionTransfer(student, teacher, example)
         except ValueError as error:
             raise ConfigError(f"clad.teacher {config.clad.teacher}: {error}") from error
-        classes, theirs = (one(example).shape[1] for one in (network, teacher))
+        classes, theirs = (one(example).shape[1] for one in (student, teacher))
         if classes != theirs:
             raise ConfigError(
                 f"clad.teacher {config.clad.teacher} tells {theirs} classes apart, the network "
@@ -246,6 +219,7 @@ def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher
     learning.gated.load_state_dict(Snapshot.load(_last(run, LEARNING)).weights)
     learning.advance(1.0)
     Learned(learning.gated.folded(), learning.gated.scores).save(run.path)
+    run.artifacts.keep(run.path / LEARNED)
     run.journal.note(LEARNING, told)
 
 
@@ -394,6 +368,7 @@ def _hand_out(
         "certificate": certificate.as_json(),
     }
     save(run.path / PRUNED, network, model, card)
+    run.artifacts.keep(run.path / PRUNED)
     run.journal.note(RESULT, found)
 
 

@@ -14,26 +14,16 @@ from .config import Config, with_absolute_paths
 from .coordinator import Coordinator, Measuring, Progress
 from .crew import workers
 from .export import export_member, pick
-from .failures import failures_noted, make_folder
-from .journal import Journal
 from .metrics import Metered
 from .progress import Watcher
 from .ray_cluster import require_reachable
-from .record import FINETUNED, MISSING, Record
+from .record import Record
 from .report import write_report
+from .sitting import begun, continued
 from .warm_start import earlier, require_comparable
-from .whole_file import write_whole
-from .workpiece import (
-    WORKPIECE,
-    Workpiece,
-    finish_workpiece,
-    load_data,
-    load_network,
-    open_workpiece,
-    plan_network,
-)
+from .workpiece import Workpiece
 
-CONFIG, EXPORTS = "config.yaml", "exports"
+EXPORTS = "exports"
 LEAST_RUNG_TAU = 0.6
 
 
@@ -56,23 +46,8 @@ def start(
     require_reachable(address)
     if artifacts is not None:
         elsewhere(artifacts)
-    watcher.say("loading data and network")
-    dataset = load_data(config)
-    network, trained = load_network(config, None)
-    plan = plan_network(config, network, dataset)
-    make_folder(directory)
-    write_whole(directory / CONFIG, config.as_yaml().encode())
-    facts = {
-        "config": config.model_dump(mode="json"),
-        "groups": [group.name for group in plan.groups],
-        ELSEWHERE: artifacts,
-    }
-    run = Record(directory, Journal.create(directory, facts, url=url))
-    with run.journal.held(), failures_noted(run):
-        run.journal.sit_down()
-        workpiece = finish_workpiece(
-            config, directory, dataset, network, plan, trained=trained, say=watcher.say
-        )
+    facts = {ELSEWHERE: artifacts}
+    with begun(config, directory, watcher, facts, url=url) as (run, workpiece):
         _work(run, workpiece, watcher, address)
 
 
@@ -81,21 +56,13 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
     if run.journal.fact("completed"):
         return
     require_reachable(address)
-    with run.journal.held(), failures_noted(run):
-        for fact in ("failed", MISSING):
-            run.journal.note(fact, None)
-        run.journal.sit_down()
-        watcher.say("loading data and network")
-        make_folder(run.path)
-        run.artifacts.bring_back([*WORKPIECE, FINETUNED])
-        workpiece = open_workpiece(run.config, run.path, watcher.say)
+    with continued(run, watcher) as workpiece:
         _work(run, workpiece, watcher, address)
 
 
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | None) -> None:
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
-    run.artifacts.keep(*(run.path / name for name in WORKPIECE))
     if "latency_ms" in config.quantities:
         settings = config.latency
         known = device(threads=settings.threads, batch=settings.batch)

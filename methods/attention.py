@@ -33,6 +33,22 @@ def attention_loss(student: Mapping[Size, Tensor], teacher: Mapping[Size, Tensor
     return torch.stack(differences).mean()
 
 
+class AttentionTransfer:
+    """Compares where two networks have looked, at the end of every stage."""
+
+    def __init__(self, student: nn.Module, teacher: nn.Module, example: Tensor) -> None:
+        """Find the stages of both on an example of shape (images, channels, height, width).
+
+        ValueError where the teacher has no stage of the same resolution for each of the student's.
+        """
+        self._student, self._teacher = Stages(student, example), Stages(teacher, example)
+        self._student.require_like(self._teacher)
+
+    def loss(self) -> Tensor:
+        """Return the difference, once both networks have seen the same batch."""
+        return attention_loss(self._student.features, self._teacher.features)
+
+
 class Stages:
     """Looks at a network's feature maps at the end of every stage, as a forward pass leaves them.
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from .attention import Stages, attention_loss
+from .attention import AttentionTransfer
 from .batches import Batches
 from .epochs import ALONE, AfterEpoch, Exercise, Place, Terms, sgd, train_epochs
 from .snapshot import Snapshot
@@ -71,17 +71,16 @@ class Teaching:
     ) -> None:
         self._teacher = teacher.eval()
         self._recipe = recipe
-        self._looks: tuple[Stages, Stages] | None = None
+        self._transfer: AttentionTransfer | None = None
         if recipe.attention:
             example = batches.normalisation(batches.images[:1])
-            self._looks = Stages(student, example), Stages(teacher, example)
-            self._looks[0].require_like(self._looks[1])
+            self._transfer = AttentionTransfer(student, teacher, example)
 
     def terms(self, student: nn.Module, inputs: Tensor, labels: Tensor) -> Terms:
         """Return the weighted terms of the loss of one batch."""
         recipe, logits = self._recipe, student(inputs)
         terms = {"cross_entropy": (1 - recipe.distillation) * F.cross_entropy(logits, labels)}
-        if not (recipe.distillation or self._looks):
+        if not (recipe.distillation or self._transfer):
             return terms
         with torch.no_grad():
             taught = self._teacher(inputs)
@@ -89,9 +88,8 @@ class Teaching:
             terms["distillation"] = recipe.distillation * distillation_loss(
                 logits, taught, recipe.temperature
             )
-        if self._looks:
-            ours, theirs = (stages.features for stages in self._looks)
-            terms["attention"] = recipe.attention * attention_loss(ours, theirs)
+        if self._transfer:
+            terms["attention"] = recipe.attention * self._transfer.loss()
         return terms
 
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..attention import Stages, attention_loss
+from ..attention import AttentionTransfer
 from ..batches import Batches
 from ..counts import Counts
 from ..epochs import ALONE, AfterEpoch, Exercise, Place, Terms, sgd, train_epochs
@@ -100,11 +100,10 @@ class Learning:
         self._pressure = 0.0
         self._batches, self._lesson = batches, lesson
         self._teacher = teacher.eval().requires_grad_(False)
-        self._looks: tuple[Stages, Stages] | None = None
+        self._transfer: AttentionTransfer | None = None
         if lesson.attention:
             example = batches.normalisation(batches.images[:1])
-            self._looks = Stages(network, example), Stages(teacher, example)
-            self._looks[0].require_like(self._looks[1])
+            self._transfer = AttentionTransfer(network, teacher, example)
         if lesson.decision == "straight-through":
             self.gated.acting = "straight-through"
 
@@ -156,11 +155,10 @@ class Learning:
         """Return the weighted terms of the loss of one batch."""
         lesson, gated = self._lesson, self.gated
         terms = {"cross_entropy": F.cross_entropy(trained(inputs), labels)}
-        if self._looks:
+        if self._transfer:
             with torch.no_grad():
                 self._teacher(inputs)
-            ours, theirs = (stages.features for stages in self._looks)
-            terms["attention"] = lesson.attention * attention_loss(ours, theirs)
+            terms["attention"] = lesson.attention * self._transfer.loss()
         if lesson.polarisation:
             apart = polarisation(gated.soft, self._share)
             terms["polarisation"] = self._pressure * lesson.polarisation * apart

@@ -16,7 +16,12 @@ from secateur.cluster.learned import Learned
 from secateur.cluster.record import Record
 from secateur.methods.weights import read_weights
 
-SHORT = {"clad.epochs": 5, "finetune.epochs": 3, "latency.seconds": 0.05}
+SHORT = {
+    "clad.epochs": 5,
+    "finetune.epochs": 3,
+    "latency.seconds": 0.05,
+    "network.training.epochs": 5,
+}
 
 
 def options(settings: dict[str, object]) -> list[str]:
@@ -58,7 +63,7 @@ def test_every_epoch_is_remembered_with_its_terms(complete):
     terms = {"cross_entropy", "attention", "polarisation", "macs"}
     standing = {"soft_error", "hard_error", "soft_macs", "hard_macs", "undecided"}
     assert terms | standing | {"loss"} <= learning[-1].keys()
-    assert learning[-1]["hard_macs"] < 0.8 < learning[0]["soft_macs"]
+    assert learning[-1]["hard_macs"] == pytest.approx(0.5, abs=0.15)
     assert list((complete / "tensorboard" / "learning").glob("events.*"))
     assert not (complete / "jobs").exists()
 
