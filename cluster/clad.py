@@ -17,19 +17,15 @@ from numpy.typing import NDArray
 from tensorboardX import SummaryWriter
 from torch import nn
 
-from ..actors.cores import confined, split_cores
-from ..methods.accuracy import AccuracyMeter, Normalisation
+from ..methods.accuracy import Normalisation
 from ..methods.attention import AttentionTransfer
 from ..methods.batches import Batches, require_batches
 from ..methods.clad.cutting import ranking_by, widths_for
 from ..methods.clad.learning import Learning, Lesson
 from ..methods.counts import Counts
 from ..methods.datasets import Dataset
-from ..methods.device import device
-from ..methods.exported import save
 from ..methods.finetune import Recipe
 from ..methods.images import Images
-from ..methods.latency import LatencyMeter, Protocol
 from ..methods.models import load_model
 from ..methods.plan import Plan
 from ..methods.prunable import Prunable
@@ -37,24 +33,21 @@ from ..methods.snapshot import Snapshot
 from ..methods.surgery import fit
 from ..methods.teacher import Teacher
 from ..methods.weights import state_of
-from ..search.candidate import Estimate
 from .config import Config, ConfigError, with_absolute_paths
 from .coordinator import RunFailed
-from .export import certified_graph
 from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
 from .learned import LEARNED, Learned
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD, Record
 from .sitting import begun, continued
-from .trained import RESULT
+from .trained import RESULT, hand_out
 from .training import Metrics, Worker, history, train_job
 from .workpiece import Workpiece, space_of
 
-CLAD = "clad"
-PRUNED, EVENTS = "pruned", "tensorboard"
+CLAD, EVENTS = "clad", "tensorboard"
 LEARNING, FINETUNING = "learning", "finetuning"
-WATCHED_IMAGES, CERTIFIED_IMAGES = 1000, 64
+WATCHED_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -117,7 +110,10 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         watcher.say(f"cut once: {left:.3f}x the multiply-adds are left")
         if not run.journal.fact(FINETUNING):
             _finetune(run, workpiece, kept, genome, teacher, watcher)
-    _hand_out(run, workpiece, kept, genome, watcher)
+    network = kept.pruner(threads=torch.get_num_threads()).cut(genome)
+    network.load_state_dict(Snapshot.load(_last(run, FINETUNING)).weights)
+    watcher.say("measuring the pruned network")
+    hand_out(run, workpiece, kept, genome, network)
     shutil.rmtree(run.path / JOBS, ignore_errors=True)
     run.journal.note("completed", True)
 
@@ -175,22 +171,7 @@ def widths_of(
 
 def lesson_of(config: Config) -> Lesson:
     """How criteria are learned, as a configuration says."""
-    settings = config.clad
-    return Lesson(
-        epochs=settings.epochs,
-        target=settings.target,
-        least=settings.least,
-        learning_rate=settings.learning_rate,
-        learner_rate=settings.learner_rate,
-        sight=settings.learner,
-        hidden=settings.hidden,
-        through=settings.through,
-        decision=settings.decision,
-        attention=settings.attention,
-        polarisation=settings.polarisation,
-        macs=settings.macs,
-        seed=config.finetune.seed,
-    )
+    return Lesson(**config.clad.model_dump(exclude={"teacher"}), seed=config.finetune.seed)
 
 
 def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher) -> None:
@@ -316,67 +297,3 @@ def _job(
 def _last(run: Record, stage: str) -> Path:
     """The checkpoint that a finished stage has left."""
     return max((run.path / JOBS / stage).glob(f"checkpoint_*/{Snapshot.FACTS}")).parent
-
-
-def _hand_out(
-    run: Record, workpiece: Workpiece, kept: Prunable, genome: tuple[int, ...], watcher: Watcher
-) -> None:
-    """Measure the network on both splits and in ONNX Runtime, certify it, and write it."""
-    config, dataset = run.config, workpiece.dataset
-    pruner = kept.pruner(threads=torch.get_num_threads())
-    network = pruner.cut(genome)
-    network.load_state_dict(Snapshot.load(_last(run, FINETUNING)).weights)
-    meter = AccuracyMeter(
-        pruner,
-        kept.normalisation,
-        recalibration=dataset.train[:1],
-        splits={"search": dataset.search, "final": dataset.final},
-    )
-    watcher.say("measuring the pruned network")
-    network = network.to(memory_format=torch.channels_last)
-    errors = {split: meter.error(network, split) for split in ("search", "final")}
-    inputs = kept.normalisation(dataset.search[:CERTIFIED_IMAGES])
-    model, certificate = certified_graph(
-        "the pruned network", pruner, genome, network, workpiece.template, inputs
-    )
-    dense_error = meter.error(workpiece.pruner.network, "final")
-    latency, dense_ms = _latency(workpiece, model)
-    cost, dense = workpiece.cost(genome), workpiece.cost(kept.plan.widths)
-    found = {
-        "error": asdict(errors["search"]),
-        "final_error": asdict(errors["final"]),
-        "dense_final_error": asdict(dense_error),
-        "latency_ms": asdict(latency),
-        "dense_latency_ms": asdict(dense_ms),
-        **asdict(cost),
-        **{f"dense_{name}": value for name, value in asdict(dense).items()},
-        "widths": list(genome),
-        "device": device(threads=config.latency.threads, batch=config.latency.batch),
-    }
-    card = {
-        "run": config.name,
-        METHOD: CLAD,
-        **found,
-        "groups": [group.name for group in kept.plan.groups],
-        "factory": kept.factory,
-        "arguments": kept.arguments,
-        "normalisation": asdict(kept.normalisation),
-        "input": list(kept.shape),
-        "data": dataset.name,
-        "settings": config.clad.model_dump(mode="json"),
-        "finetune": config.finetune.model_dump(mode="json"),
-        "certificate": certificate.as_json(),
-    }
-    save(run.path / PRUNED, network, model, card)
-    run.artifacts.keep(run.path / PRUNED)
-    run.journal.note(RESULT, found)
-
-
-def _latency(workpiece: Workpiece, model: bytes) -> tuple[Estimate, Estimate]:
-    """Time a graph beside the dense network's, alone on cores of its own: both in milliseconds."""
-    settings = workpiece.config.latency
-    protocol = Protocol(settings.threads, settings.batch, settings.seconds, settings.precision)
-    with confined(split_cores(settings.threads).profiler):
-        dense = workpiece.template.fill(workpiece.prunable.state)
-        meter = LatencyMeter(dense, workpiece.prunable.shape, protocol)
-        return meter(model), meter.reference_ms

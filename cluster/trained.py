@@ -1,16 +1,88 @@
-"""Trained: a network that CLAD has made, put beside those of a search."""
+"""Trained: the network that a training has made - handed out, and put beside those of a search."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
+from ..actors.cores import confined, split_cores
+from ..methods.accuracy import AccuracyMeter
+from ..methods.device import device
+from ..methods.exported import save
+from ..methods.latency import LatencyMeter, Protocol
+from ..methods.prunable import Prunable
 from ..search.candidate import Estimate
+from .export import CERTIFIED_IMAGES, certified_graph
 from .record import METHOD, Record
 from .results import Member, Trained
-from .workpiece import DENSE_WEIGHTS
+from .workpiece import DENSE_WEIGHTS, Workpiece
+
+PRUNED = "pruned"
+"""In a training's folder: the network that came of it."""
 
 RESULT = "result"
 """The fact that holds what was measured of the network that a training has made."""
+
+
+def hand_out(
+    run: Record,
+    workpiece: Workpiece,
+    kept: Prunable,
+    genome: tuple[int, ...],
+    network: nn.Module,
+) -> None:
+    """Measure a trained network on both splits and in ONNX Runtime, certify it, and write it.
+
+    `kept` tells which channels the genome keeps, and of which tensors.
+    """
+    config, dataset = run.config, workpiece.dataset
+    pruner = kept.pruner(threads=torch.get_num_threads())
+    meter = AccuracyMeter(
+        pruner,
+        kept.normalisation,
+        recalibration=dataset.train[:1],
+        splits={"search": dataset.search, "final": dataset.final},
+    )
+    network = network.to(memory_format=torch.channels_last)
+    errors = {split: meter.error(network, split) for split in ("search", "final")}
+    inputs = kept.normalisation(dataset.search[:CERTIFIED_IMAGES])
+    model, certificate = certified_graph(
+        "the pruned network", pruner, genome, network, workpiece.template, inputs
+    )
+    dense_error = meter.error(workpiece.pruner.network, "final")
+    latency, dense_ms = _latency(workpiece, model)
+    cost, dense = workpiece.cost(genome), workpiece.cost(kept.plan.widths)
+    found = {
+        "error": asdict(errors["search"]),
+        "final_error": asdict(errors["final"]),
+        "dense_final_error": asdict(dense_error),
+        "latency_ms": asdict(latency),
+        "dense_latency_ms": asdict(dense_ms),
+        **asdict(cost),
+        **{f"dense_{name}": value for name, value in asdict(dense).items()},
+        "widths": list(genome),
+        "device": device(threads=config.latency.threads, batch=config.latency.batch),
+    }
+    card = {
+        "run": config.name,
+        METHOD: run.journal.fact(METHOD),
+        **found,
+        "groups": [group.name for group in kept.plan.groups],
+        "factory": kept.factory,
+        "arguments": kept.arguments,
+        "normalisation": asdict(kept.normalisation),
+        "input": list(kept.shape),
+        "data": dataset.name,
+        "settings": config.clad.model_dump(mode="json"),
+        "finetune": config.finetune.model_dump(mode="json"),
+        "certificate": certificate.as_json(),
+    }
+    save(run.path / PRUNED, network, model, card)
+    run.artifacts.keep(run.path / PRUNED)
+    run.journal.note(RESULT, found)
 
 
 def trained(path: Path, search: Record, number: int) -> Trained:
@@ -60,3 +132,13 @@ def _require_same_device(training: Record, search: Record) -> None:
             f"latencies of {search.path} were measured on {here}, those of {training.path} on "
             f"{there}: they cannot be compared"
         )
+
+
+def _latency(workpiece: Workpiece, model: bytes) -> tuple[Estimate, Estimate]:
+    """Time a graph beside the dense network's, alone on cores of its own: both in milliseconds."""
+    settings = workpiece.config.latency
+    protocol = Protocol(settings.threads, settings.batch, settings.seconds, settings.precision)
+    with confined(split_cores(settings.threads).profiler):
+        dense = workpiece.template.fill(workpiece.prunable.state)
+        meter = LatencyMeter(dense, workpiece.prunable.shape, protocol)
+        return meter(model), meter.reference_ms

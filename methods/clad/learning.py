@@ -56,7 +56,7 @@ class Lesson:
     least: float
     learning_rate: float
     learner_rate: float
-    sight: Sight
+    learner: Sight
     hidden: int
     through: bool
     decision: Decision
@@ -89,7 +89,7 @@ class Learning:
         self.gated = GatedNetwork(
             network,
             plan,
-            sight=lesson.sight,
+            sight=lesson.learner,
             hidden=lesson.hidden,
             through=lesson.through,
             least=lesson.least,

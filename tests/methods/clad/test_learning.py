@@ -18,7 +18,7 @@ LESSON = Lesson(
     least=0.1,
     learning_rate=0.01,
     learner_rate=0.02,
-    sight="raw",
+    learner="raw",
     hidden=8,
     through=False,
     decision="anneal",
@@ -67,7 +67,7 @@ def test_a_hard_cut_of_the_learned_network_answers_like_it(learned):
 
 @pytest.mark.parametrize(("sight", "rate"), [("statistics", 0.02), ("logits", 0.2)])
 def test_every_kind_of_learner_reaches_the_target(dense, sight, rate):
-    lesson = replace(LESSON, sight=sight, learner_rate=rate, decision="straight-through")
+    lesson = replace(LESSON, learner=sight, learner_rate=rate, decision="straight-through")
     one = learning(dense, replace(lesson, epochs=20))
     one.train()
     assert one.standing(INPUTS, LABELS).hard_macs == pytest.approx(0.6, abs=0.07)
