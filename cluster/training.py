@@ -10,6 +10,7 @@ import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ GAVE_UP = "gave_up.txt"
 
 RETRIES = 3
 """Lost workers after which a job gives up."""
+
+JOINING_SECONDS = 5.0
+"""How long nodes that are missing may take to join."""
 
 Metrics = dict[str, Any]
 
@@ -143,15 +147,22 @@ def history(folder: Path) -> list[Metrics]:
 
 
 def _require_room(scale: Scale) -> None:
-    """Say what is missing, where Ray would wait for it for ever."""
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    """Say what is missing, where Ray would wait for it for ever; nodes may be about to join."""
     wanted = {"CPU": scale.cpus} | ({"GPU": scale.workers} if scale.gpu else {})
-    for name, count in wanted.items():
-        if there.get(name, 0) < count:
-            raise ValueError(
-                f"{scale.workers} workers need {count} {name}s, Ray has {there.get(name, 0):.0f}: "
-                "choose fewer finetune.workers or finetune.threads, or let more nodes join"
-            )
+    until = time.monotonic() + JOINING_SECONDS
+    while True:
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        missing = [name for name, count in wanted.items() if there.get(name, 0) < count]
+        if not missing:
+            return
+        if time.monotonic() > until:
+            break
+        time.sleep(0.5)
+    name = missing[0]
+    raise ValueError(
+        f"{scale.workers} workers need {wanted[name]} {name}s, Ray has {there.get(name, 0):.0f}: "
+        "choose fewer finetune.workers or finetune.threads, or let more nodes join"
+    )
 
 
 def _worker(config: dict[str, Any]) -> None:

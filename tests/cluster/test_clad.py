@@ -79,6 +79,16 @@ def test_two_workers_learn_the_same_within_noise(complete, tmp_path):
     assert two["cross_entropy"] == pytest.approx(one["cross_entropy"], abs=0.1)
 
 
+def test_it_trains_on_a_cluster(cluster, complete, tmp_path):
+    cluster.add_node(num_cpus=2)
+    weights = {"network.weights": complete / "dense.safetensors"}
+    few = SHORT | weights | {"clad.epochs": 1, "finetune.epochs": 1, "finetune.threads": 1}
+    asked = ("train", "clad", "--address", cluster.address, *options(few))
+    assert "final error" in run(*asked, "--run", tmp_path / "run").stdout
+    said = run(*asked, "--run", tmp_path / "more", "--workers", 7, code=2).stderr
+    assert "7 workers need 7 CPUs, Ray has 3" in said
+
+
 def epochs(directory: Path, stage: str) -> int:
     """How many epochs the last checkpoint of a stage holds."""
     known = [
