@@ -110,10 +110,11 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         watcher.say(f"cut once: {left:.3f}x the multiply-adds are left")
         if not run.journal.fact(FINETUNING):
             _finetune(run, workpiece, kept, genome, teacher, watcher)
-    network = kept.pruner(threads=torch.get_num_threads()).cut(genome)
+    pruner = kept.pruner(threads=torch.get_num_threads())
+    network = pruner.cut(genome)
     network.load_state_dict(Snapshot.load(_last(run, FINETUNING)).weights)
     watcher.say("measuring the pruned network")
-    hand_out(run, workpiece, kept, genome, network)
+    hand_out(run, workpiece, pruner, genome, network)
     shutil.rmtree(run.path / JOBS, ignore_errors=True)
     run.journal.note("completed", True)
 

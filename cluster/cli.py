@@ -221,7 +221,10 @@ def front(run: Path, trainings: tuple[Path, ...], as_json: bool) -> None:
 
         first = results.members[-1].id + 1
         results = record.results(
-            [trained(path, record, first + place) for place, path in enumerate(trainings)]
+            [
+                trained(path, record, results.dense, first + place)
+                for place, path in enumerate(trainings)
+            ]
         )
     if as_json:
         click.echo(json.dumps(results.front_as_json()))

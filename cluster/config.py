@@ -27,9 +27,16 @@ class _Yaml(yaml.SafeLoader):
     """Plain values, and 1e-3 is a number, which YAML 1.1 takes for a text."""
 
 
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+class _WrittenYaml(yaml.SafeDumper):
+    """Texts that would be read as numbers are quoted."""
+
+
+for _side in (_Yaml, _WrittenYaml):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+        list("-+0123456789"),
+    )
 
 
 class _Section(BaseModel):
@@ -289,7 +296,7 @@ class Config(_Section):
 
     def as_yaml(self) -> str:
         """The configuration as a file that gives the same one back."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return yaml.dump(self.model_dump(mode="json"), Dumper=_WrittenYaml, sort_keys=False)
 
 
 def read_config(path: Path | None, overrides: dict[str, Any]) -> Config:

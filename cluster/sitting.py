@@ -23,6 +23,7 @@ from .workpiece import (
     load_network,
     open_workpiece,
     plan_network,
+    require_learned,
 )
 
 CONFIG = "config.yaml"
@@ -49,6 +50,7 @@ def begun(
     dataset = load_data(config)
     network, trained = load_network(config, None)
     plan = plan_network(config, network, dataset)
+    require_learned(config, plan)  # a run that goes on has its rankings
     check(dataset, network, plan)
     make_folder(directory)
     write_whole(directory / CONFIG, config.as_yaml().encode())

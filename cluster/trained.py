@@ -13,7 +13,7 @@ from ..methods.accuracy import AccuracyMeter
 from ..methods.device import device
 from ..methods.exported import save
 from ..methods.latency import LatencyMeter, Protocol
-from ..methods.prunable import Prunable
+from ..methods.surgery import Pruner
 from ..search.candidate import Estimate
 from .export import CERTIFIED_IMAGES, certified_graph
 from .record import METHOD, Record
@@ -30,31 +30,30 @@ RESULT = "result"
 def hand_out(
     run: Record,
     workpiece: Workpiece,
-    kept: Prunable,
+    pruner: Pruner,
     genome: tuple[int, ...],
     network: nn.Module,
 ) -> None:
     """Measure a trained network on both splits and in ONNX Runtime, certify it, and write it.
 
-    `kept` tells which channels the genome keeps, and of which tensors.
+    The `pruner` tells which channels the genome keeps, and of which tensors.
     """
-    config, dataset = run.config, workpiece.dataset
-    pruner = kept.pruner(threads=torch.get_num_threads())
+    config, dataset, prunable = run.config, workpiece.dataset, workpiece.prunable
     meter = AccuracyMeter(
         pruner,
-        kept.normalisation,
+        prunable.normalisation,
         recalibration=dataset.train[:1],
         splits={"search": dataset.search, "final": dataset.final},
     )
     network = network.to(memory_format=torch.channels_last)
     errors = {split: meter.error(network, split) for split in ("search", "final")}
-    inputs = kept.normalisation(dataset.search[:CERTIFIED_IMAGES])
+    inputs = prunable.normalisation(dataset.search[:CERTIFIED_IMAGES])
     model, certificate = certified_graph(
         "the pruned network", pruner, genome, network, workpiece.template, inputs
     )
     dense_error = meter.error(workpiece.pruner.network, "final")
     latency, dense_ms = _latency(workpiece, model)
-    cost, dense = workpiece.cost(genome), workpiece.cost(kept.plan.widths)
+    cost, dense = workpiece.cost(genome), workpiece.cost(prunable.plan.widths)
     found = {
         "error": asdict(errors["search"]),
         "final_error": asdict(errors["final"]),
@@ -70,11 +69,11 @@ def hand_out(
         "run": config.name,
         METHOD: run.journal.fact(METHOD),
         **found,
-        "groups": [group.name for group in kept.plan.groups],
-        "factory": kept.factory,
-        "arguments": kept.arguments,
-        "normalisation": asdict(kept.normalisation),
-        "input": list(kept.shape),
+        "groups": [group.name for group in prunable.plan.groups],
+        "factory": prunable.factory,
+        "arguments": prunable.arguments,
+        "normalisation": asdict(prunable.normalisation),
+        "input": list(prunable.shape),
         "data": dataset.name,
         "settings": config.clad.model_dump(mode="json"),
         "finetune": config.finetune.model_dump(mode="json"),
@@ -85,10 +84,11 @@ def hand_out(
     run.journal.note(RESULT, found)
 
 
-def trained(path: Path, search: Record, number: int) -> Trained:
+def trained(path: Path, search: Record, dense: Member, number: int) -> Trained:
     """Return what a training in a folder has made, as a network of a search that began alike.
 
-    Latencies were timed beside the same dense network, and count as multiples of it.
+    Latencies were timed beside the same dense network, and count as multiples of the latency that
+    the search knows of it.
 
     Raises:
         ValueError: the folder holds no complete training of the same dense network.
@@ -100,7 +100,6 @@ def trained(path: Path, search: Record, number: int) -> Trained:
     mine, theirs = (one.path / DENSE_WEIGHTS for one in (search, training))
     if mine.read_bytes() != theirs.read_bytes():
         raise ValueError(f"{path} began with another dense network than {search.path}")
-    dense = search.results().dense
     measured = {name: _estimate(found[name]) for name in search.config.quantities}
     if "latency_ms" in measured:
         _require_same_device(training, search)

@@ -87,14 +87,13 @@ def train_job(
     folder: Path,
     scale: Scale,
     *,
-    address: str | None = None,
     after_epoch: Callable[[Metrics], None],
 ) -> Path:
     """Run a training loop on workers and return the folder of its last checkpoint.
 
     `payload` is sent to the workers once; `after_epoch` is told the metrics that they report. The
-    workers are on this machine, on the Ray that the caller has, or on the cluster at `address`,
-    whose nodes must share the folder.
+    workers are on the Ray that the caller has, whose nodes must share the folder, or on this
+    machine.
 
     Raises:
         ValueError: there are not as many CPUs or GPUs as the workers need.
@@ -104,7 +103,7 @@ def train_job(
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     gave_up = folder / GAVE_UP
     gave_up.unlink(missing_ok=True)
-    with ray_at(address, cpus=scale.cpus), _told(folder, after_epoch):
+    with ray_at(None, cpus=scale.cpus), _told(folder, after_epoch):
         _require_room(scale)
         trainer = TorchTrainer(
             _worker,

@@ -104,11 +104,15 @@ def plan_network(config: Config, network: nn.Module, dataset: Dataset) -> Plan:
     """Trace the network and prove on real images that its groups can be cut exactly."""
     inputs = _normalisation(dataset)(dataset.train[:8])
     plan = trace(network, inputs[:1], ignore=config.pruning.ignore, scope=config.pruning.scope)
-    for run in filter(None, map(run_that_learned, config.pruning.criteria)):
-        learned_ranking(run, plan)
     sure = [name for name in config.pruning.criteria if name in FROM_WEIGHTS] or ["l2"]
     verify_plan(Pruner(network, plan, rankings(network, plan, sure)), inputs)
     return plan
+
+
+def require_learned(config: Config, plan: Plan) -> None:
+    """Refuse criteria that no run has learned, or that are another network's."""
+    for run in filter(None, map(run_that_learned, config.pruning.criteria)):
+        learned_ranking(run, plan)
 
 
 def finish_workpiece(

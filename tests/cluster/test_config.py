@@ -34,6 +34,12 @@ def test_a_number_may_have_an_exponent(tmp_path, text):
     assert parse_override("name=1e-3x") == ("name", "1e-3x")
 
 
+def test_a_name_like_a_number_survives_a_round_trip(tmp_path):
+    config = check_config({"name": "1e5"}, source="x.yaml")
+    (tmp_path / "x.yaml").write_text(config.as_yaml())
+    assert read_config(tmp_path / "x.yaml", {}) == config
+
+
 def test_an_unknown_key_is_named_with_its_path_and_the_nearest_valid_key():
     refused(
         {"search": {"evalutions": 5}},
