@@ -172,7 +172,11 @@ def widths_of(
 
 def lesson_of(config: Config) -> Lesson:
     """How criteria are learned, as a configuration says."""
-    return Lesson(**config.clad.model_dump(exclude={"teacher"}), seed=config.finetune.seed)
+    return Lesson(
+        **config.clad.model_dump(exclude={"teacher"}),
+        seed=config.finetune.seed,
+        precision=config.finetune.precision,
+    )
 
 
 def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher) -> None:

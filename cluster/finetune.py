@@ -120,7 +120,7 @@ def finetune_member(
     recipe = recipe_of(settings)
     known = record.journal.finetuned()
     for network in known:
-        if network.parent == parent.id and network.recipe == asdict(recipe):
+        if network.parent == parent.id and Recipe(**network.recipe) == recipe:
             watcher.say(f"network {parent.id} is fine-tuned already: network {network.number}")
             return network.number
     number = len(record.journal.candidates()) + len(known)  # both are numbered without gaps

@@ -16,8 +16,12 @@ Hook = Callable[[nn.Module, object, object], None]
 
 
 def attention(features: Tensor) -> Tensor:
-    """Return unit vectors of shape (images, pixels), of features (images, channels, h, w)."""
-    return F.normalize(features.square().mean(dim=1).flatten(1), dim=1)
+    """Return unit vectors of shape (images, pixels), of features (images, channels, h, w).
+
+    They are computed in fp32, whatever the features are in.
+    """
+    energy = torch.linalg.vector_norm(features, dim=1, dtype=torch.float32).square()
+    return F.normalize(energy.flatten(1), dim=1)
 
 
 def attention_loss(student: Mapping[Size, Tensor], teacher: Mapping[Size, Tensor]) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .attention import AttentionTransfer
 from .batches import Batches
 from .epochs import ALONE, AfterEpoch, Exercise, Place, Terms, sgd, train_epochs
+from .precision import Precision, answers
 from .snapshot import Snapshot
 
 
@@ -34,6 +35,7 @@ class Recipe:
     attention: float
     mirror: bool
     seed: int
+    precision: Precision = "fp32"
 
 
 def finetune(
@@ -78,12 +80,13 @@ class Teaching:
 
     def terms(self, student: nn.Module, inputs: Tensor, labels: Tensor) -> Terms:
         """Return the weighted terms of the loss of one batch."""
-        recipe, logits = self._recipe, student(inputs)
+        recipe = self._recipe
+        logits = answers(student, inputs, recipe.precision)
         terms = {"cross_entropy": (1 - recipe.distillation) * F.cross_entropy(logits, labels)}
         if not (recipe.distillation or self._transfer):
             return terms
         with torch.no_grad():
-            taught = self._teacher(inputs)
+            taught = answers(self._teacher, inputs, recipe.precision)
         if recipe.distillation:
             terms["distillation"] = recipe.distillation * distillation_loss(
                 logits, taught, recipe.temperature

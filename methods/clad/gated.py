@@ -104,7 +104,9 @@ class GatedNetwork(nn.Module):
         return opened.to(soft.dtype)
 
     def _scores(self, state: Mapping[str, Tensor]) -> Tensor:
-        return torch.cat([learner(state, self._through) for learner in self.learners])
+        device = next(self.learners.parameters()).device.type
+        with torch.autocast(device, enabled=False):  # gates must not jump from step to step
+            return torch.cat([learner(state, self._through) for learner in self.learners])
 
     def _gated(self, state: Mapping[str, Tensor], gates: Tensor) -> State:
         """Multiply what reads channels; entries of nobody, numbered -1, are read as they are."""

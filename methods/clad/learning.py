@@ -21,6 +21,7 @@ from ..batches import Batches
 from ..counts import Counts
 from ..epochs import ALONE, AfterEpoch, Exercise, Place, Terms, sgd, train_epochs
 from ..plan import Plan
+from ..precision import Precision, answers
 from ..snapshot import Snapshot
 from .gated import Acting, GatedNetwork
 from .learner import Sight
@@ -64,6 +65,7 @@ class Lesson:
     polarisation: float
     macs: float
     seed: int
+    precision: Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,11 @@ class Learning:
     def _terms(self, trained: nn.Module, inputs: Tensor, labels: Tensor) -> Terms:
         """Return the weighted terms of the loss of one batch."""
         lesson, gated = self._lesson, self.gated
-        terms = {"cross_entropy": F.cross_entropy(trained(inputs), labels)}
+        logits = answers(trained, inputs, lesson.precision)
+        terms = {"cross_entropy": F.cross_entropy(logits, labels)}
         if self._transfer:
             with torch.no_grad():
-                self._teacher(inputs)
+                answers(self._teacher, inputs, lesson.precision)
             terms["attention"] = lesson.attention * self._transfer.loss()
         if lesson.polarisation:
             apart = polarisation(gated.soft, self._share)

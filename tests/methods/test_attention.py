@@ -13,6 +13,11 @@ def test_attention_is_a_unit_vector_of_mean_squares():
     torch.testing.assert_close(attention(features), expected)
 
 
+def test_attention_of_features_in_bf16_is_computed_in_fp32():
+    features = torch.rand(4, 64, 8, 8).bfloat16()
+    torch.testing.assert_close(attention(features), attention(features.float()))
+
+
 def test_networks_that_are_the_same_look_alike():
     one = network(0)
     stages = Stages(one, INPUTS[:1])

@@ -68,6 +68,14 @@ def test_labels_alone_teach_too(teacher):
     assert right.mean() > 0.8
 
 
+def test_weights_trained_in_bf16_stay_in_fp32_and_learn_the_same(teacher):
+    before = divergence(student(), teacher)
+    recipe = replace(RECIPE, epochs=10, attention=100.0, precision="bf16")
+    taught = finetune(student(), teacher, batches(), recipe)
+    assert all(tensor.dtype != torch.bfloat16 for tensor in taught.state_dict().values())
+    assert divergence(taught, teacher) < before / 4
+
+
 def test_each_term_falls_and_epochs_are_told_in_order(teacher):
     told = states(teacher, replace(RECIPE, epochs=5, attention=500.0))
     assert [snapshot.epoch for snapshot, _ in told] == [1, 2, 3, 4, 5]

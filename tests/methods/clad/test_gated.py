@@ -14,6 +14,7 @@ from secateur.methods.counts import Counts
 from secateur.methods.models import load_model
 from secateur.methods.networks import cifar_mobilenet_v2, cifar_resnet, cifar_vgg16_bn
 from secateur.methods.plan import trace
+from secateur.methods.precision import answers
 from secateur.methods.surgery import Pruner, fit
 
 NETWORKS = {
@@ -110,6 +111,16 @@ def test_gates_begin_nearly_open_and_differ_by_filter():
         one(dense("resnet20, padding")[1])
     assert 0.5 < float(one.soft.min()) < float(one.soft.max()) < 0.999
     assert len(one.soft.unique()) == len(one.soft)
+
+
+def test_gates_are_computed_in_fp32_whatever_the_network_is_in():
+    images = dense("resnet20, padding")[1]
+    one = gated("resnet20, padding")
+    with torch.no_grad():
+        exact = answers(one, images, "fp32"), one.soft
+        near = answers(one, images, "bf16"), one.soft
+    assert torch.equal(exact[1], near[1])
+    assert not torch.equal(exact[0], near[0])
 
 
 def test_the_same_seed_makes_the_same_learners_and_touches_no_generator():

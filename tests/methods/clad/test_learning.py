@@ -26,6 +26,7 @@ LESSON = Lesson(
     polarisation=2.0,
     macs=50.0,
     seed=0,
+    precision="fp32",
 )
 
 
