@@ -193,7 +193,7 @@ class Finetune(_Section):
     `distillation` is the dense network's share of the loss, `attention` the weight of looking where
     it looks; `mirror` flips images, which suits photographs and not digits. `precision: bf16` is
     faster where the processor has such units. A worker computes on `threads` threads; `auto` shares
-    the cores.
+    the cores. A job that cannot have all its `workers` begins and goes on with `least_workers`.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -206,8 +206,17 @@ class Finetune(_Section):
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     workers: Annotated[int, Field(ge=1)] = 1
+    least_workers: Annotated[int, Field(ge=1)] | None = None
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     gpu: bool = False
+
+    @model_validator(mode="after")
+    def _least_is_at_most_all(self) -> "Finetune":
+        if self.least_workers is not None and self.least_workers > self.workers:
+            raise ValueError(
+                f"least_workers must be at most workers, {self.workers}, got {self.least_workers}"
+            )
+        return self
 
 
 class Clad(_Section):

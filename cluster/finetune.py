@@ -205,7 +205,7 @@ def finetune_loop(payload: Payload, worker: Worker) -> None:
 
 def scale_of(settings: Finetune) -> Scale:
     """How many workers train, and with what."""
-    return Scale.of(settings.workers, settings.threads, settings.gpu)
+    return Scale.of(settings.workers, settings.least_workers, settings.threads, settings.gpu)
 
 
 def batches_of(settings: Finetune, workpiece: Workpiece) -> Batches:
@@ -219,7 +219,7 @@ def batches_of(settings: Finetune, workpiece: Workpiece) -> Batches:
 
 def recipe_of(settings: Finetune) -> Recipe:
     """How a network is trained further, whoever does it."""
-    return Recipe(**settings.model_dump(exclude={"workers", "threads", "gpu"}))
+    return Recipe(**settings.model_dump(exclude={"workers", "least_workers", "threads", "gpu"}))
 
 
 def _digest(recipe: Recipe) -> str:

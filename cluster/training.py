@@ -43,9 +43,13 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How many workers a job has, and what each of them gets."""
+    """How many workers a job has, and what each of them gets.
+
+    With fewer than `workers`, down to `least`, it begins and goes on as well.
+    """
 
     workers: int
+    least: int
     threads: int
     gpu: bool
 
@@ -54,11 +58,17 @@ class Scale:
         """All cores that the job takes."""
         return self.workers * self.threads
 
+    @property
+    def per_worker(self) -> dict[str, int]:
+        """The resources of Ray's that a worker takes."""
+        return {"CPU": self.threads} | ({"GPU": 1} if self.gpu else {})
+
     @classmethod
-    def of(cls, workers: int, threads: int | str, gpu: bool) -> "Scale":
+    def of(cls, workers: int, least: int | None, threads: int | str, gpu: bool) -> "Scale":
         """Share this machine's cores among the workers where `threads` is `auto`."""
         shared = max(1, available_cores() // workers)
-        return cls(workers, shared if isinstance(threads, str) else threads, gpu)
+        own = shared if isinstance(threads, str) else threads
+        return cls(workers, workers if least is None else least, own, gpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +124,9 @@ def train_job(
                 "gave_up": str(gave_up.absolute()),
             },
             scaling_config=ray.train.ScalingConfig(
-                num_workers=scale.workers,
+                num_workers=_elastic(scale),  # type: ignore[arg-type]  # as the older API had it
                 use_gpu=scale.gpu,
-                resources_per_worker={"CPU": scale.threads} | ({"GPU": 1} if scale.gpu else {}),
+                resources_per_worker=scale.per_worker,
             ),
             run_config=ray.train.RunConfig(
                 name=folder.name,
@@ -147,7 +157,7 @@ def history(folder: Path) -> list[Metrics]:
 
 def _require_room(scale: Scale) -> None:
     """Say what is missing, where Ray would wait for it for ever; nodes may be about to join."""
-    wanted = {"CPU": scale.cpus} | ({"GPU": scale.workers} if scale.gpu else {})
+    wanted = {name: scale.least * count for name, count in scale.per_worker.items()}
     until = time.monotonic() + JOINING_SECONDS
     while True:
         there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -159,9 +169,15 @@ def _require_room(scale: Scale) -> None:
         time.sleep(0.5)
     name = missing[0]
     raise ValueError(
-        f"{scale.workers} workers need {wanted[name]} {name}s, Ray has {there.get(name, 0):.0f}: "
-        "choose fewer finetune.workers or finetune.threads, or let more nodes join"
+        f"{scale.least} workers need {wanted[name]} {name}s, Ray has {there.get(name, 0):.0f}: "
+        "choose fewer finetune.workers, finetune.least_workers or finetune.threads, or let more "
+        "nodes join"
     )
+
+
+def _elastic(scale: Scale) -> int | tuple[int, int]:
+    """Ray Train's word for it: a number, or the least and the most."""
+    return scale.workers if scale.least == scale.workers else (scale.least, scale.workers)
 
 
 def _worker(config: dict[str, Any]) -> None:

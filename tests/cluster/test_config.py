@@ -77,6 +77,10 @@ def test_an_unknown_key_in_a_nested_section_finds_that_section_s_keys():
         ({"objectives": ["macs", "params"]}, "must hold error"),
         ({"objectives": ["error", "latnecy_ms"]}, r"objectives\.1: .*'latnecy_ms'"),
         ({"name": "a/b"}, "name must do as the name of a folder"),
+        (
+            {"finetune": {"workers": 2, "least_workers": 3}},
+            r"finetune: least_workers must be at most workers, 2, got 3",
+        ),
         ({"latency": {"seconds": -1.0}}, r"latency\.seconds: .*greater than 0"),
     ],
 )
