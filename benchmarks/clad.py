@@ -1,14 +1,15 @@
 """Does a learned criterion find better networks than a fixed one, for the same training?
 
     python benchmarks/clad.py [--quick] [--json] [--config FILE --data-root DATA] [--seeds N]
-        [--variants "A;B;..."] [--set KEY=VALUE ...] [--folder DIR] [--keep DIR]
+        [--variants "A;B;..."] [--set KEY=VALUE ...] [--folder DIR] [--keep DIR] [--time]
 
 Every variant prunes the same dense network to the same share of its multiply-adds and trains for
 the same number of epochs, with the same seeds. `uniform l1` and `uniform l2` keep the same share of
 every group, by a norm of the filters, and spend the epochs of learning on fine-tuning. What is
 compared is the error on the final split, looked at once, after the last epoch. `--folder` keeps the
-runs, and goes on with those that it holds; `--keep` writes what came of each, networks and all.
-`--quick` prunes the demo's network for digits.
+runs, and goes on with those that it holds; `--keep` writes what came of each, networks and all;
+`--time` times every network anew beside the dense one, for runs that were not alone on their
+machine. `--quick` prunes the demo's network for digits.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,8 @@ import secateur
 from secateur.cluster.clad import taught_recipe
 from secateur.cluster.config import Config, parse_override, read_config
 from secateur.cluster.finetune import batches_of, scale_of
-from secateur.cluster.trained import RESULT
-from secateur.cluster.workpiece import Workpiece, open_workpiece
-from secateur.methods.accuracy import AccuracyMeter
+from secateur.cluster.trained import PRUNED, RESULT, hand_out, timed
+from secateur.cluster.workpiece import DENSE_WEIGHTS, Workpiece, open_workpiece
 from secateur.methods.clad.losses import Macs
 from secateur.methods.counts import Counts
 from secateur.methods.finetune import finetune
@@ -47,6 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no attention": {"clad.attention": 0.0},
     "no polarisation": {"clad.polarisation": 0.0},
     "soft gates, annealed": {"clad.decision": "anneal"},
+    "widths in eights": {"pruning.round_to": 8},
     "uniform l1": {},
     "uniform l2": {},
 }
@@ -62,7 +63,7 @@ def trained(config: Config, path: Path) -> dict[str, Any]:
 
 
 def uniform(config: Config, path: Path, criterion: str) -> dict[str, Any]:
-    """Cut the dense network of an earlier run uniformly, and fine-tune it for all epochs."""
+    """Cut the dense network uniformly, and fine-tune it, or go on with it."""
     told = path / "result.json"
     if told.exists():
         return json.loads(told.read_text())
@@ -73,7 +74,6 @@ def uniform(config: Config, path: Path, criterion: str) -> dict[str, Any]:
     network = pruner.cut(genome)
     torch.set_num_threads(scale_of(config.finetune).threads)
     batches = batches_of(config.finetune, workpiece)
-    recipe = replace(taught_recipe(config), epochs=config.finetune.epochs + config.clad.epochs)
 
     def keep(state: Snapshot, terms: Mapping[str, float]) -> None:
         state.save(path)
@@ -81,22 +81,18 @@ def uniform(config: Config, path: Path, criterion: str) -> dict[str, Any]:
 
     begun = Snapshot.load(path) if (path / Snapshot.FACTS).exists() else None
     teacher = workpiece.prunable.pruner(threads=torch.get_num_threads()).network
+    recipe = taught_recipe(config)
     finetune(network, teacher, batches, recipe, snapshot=begun, after_epoch=keep)
-    meter = AccuracyMeter(
-        pruner,
-        workpiece.prunable.normalisation,
-        recalibration=workpiece.dataset.train[:1],
-        splits={"final": workpiece.dataset.final},
-    )
-    found = {
-        "final_error": asdict(meter.error(network, "final")),
-        "dense_final_error": asdict(meter.error(workpiece.pruner.network, "final")),
-        "macs": workpiece.cost(genome).macs,
-        "dense_macs": workpiece.cost(pruner.plan.widths).macs,
-        "widths": list(genome),
-    }
+    found = hand_out(path / PRUNED, f"{UNIFORM}{criterion}", workpiece, pruner, genome, network)
     told.write_text(json.dumps(found))
     return found
+
+
+def timed_anew(config: Config, path: Path) -> dict[str, Any]:
+    """The latencies of a run's network and of the dense one, side by side, in milliseconds."""
+    workpiece = open_workpiece(config, path, lambda _: None)
+    latency, dense = timed(workpiece, (path / PRUNED / "model.onnx").read_bytes())
+    return {"latency_ms": asdict(latency), "dense_latency_ms": asdict(dense)}
 
 
 def uniform_widths(config: Config, workpiece: Workpiece) -> tuple[int, ...]:
@@ -117,7 +113,12 @@ def configured(options: argparse.Namespace, variant: str, seed: int) -> Config:
     given = dict(map(parse_override, options.set)) | {"finetune.seed": seed} | VARIANTS[variant]
     if options.data_root:
         given["data.root"] = str(options.data_root)
-    return read_config(options.config, (QUICK if options.quick else {}) | given)
+    config = read_config(options.config, (QUICK if options.quick else {}) | given)
+    if not variant.startswith(UNIFORM):
+        return config
+    epochs = config.finetune.epochs + config.clad.epochs  # nothing is learned but weights
+    settings = config.finetune.model_copy(update={"epochs": epochs})
+    return config.model_copy(update={"finetune": settings})
 
 
 def measured(
@@ -128,7 +129,7 @@ def measured(
     weights: str | None = None
     for seed in range(1, options.seeds + 1):
         for variant in variants:
-            name = f"{variant.replace(', ', '-').replace(' ', '-')}-seed{seed}"
+            name = f"{slug(variant)}-seed{seed}"
             config = configured(options, variant, seed)
             if config.network.weights is None and weights:
                 network = config.network.model_copy(update={"weights": weights})
@@ -137,23 +138,36 @@ def measured(
                 told = uniform(config, folder / name, variant.removeprefix(UNIFORM))
             else:
                 told = trained(config, folder / name)
-            weights = weights or str(folder / name / "dense.safetensors")
+            weights = weights or str(folder / name / DENSE_WEIGHTS)
+            if options.time:
+                told = told | timed_anew(config, folder / name)
             found[variant].append(told)
             print(f"{name}: {100 * told['final_error']['value']:.2f} %", file=sys.stderr)
             if options.keep:
-                keep_result(folder / name, options.keep / f"{config.name}-{name}", config, told)
+                keep_result(folder / name, options.keep / kept_as(config, variant), config, told)
     return found
 
 
+def kept_as(config: Config, variant: str) -> str:
+    """The folder of a result: network, share of multiply-adds, seed, and what is unlike CLAD."""
+    network = config.name.removeprefix("clad-")
+    name = f"{network}-macs{100 * config.clad.target:.0f}-seed{config.finetune.seed}"
+    return name if variant == "clad" else f"{name}-{slug(variant)}"
+
+
+def slug(variant: str) -> str:
+    """A variant's name as part of a folder's."""
+    return variant.replace(", ", "-").replace(" ", "-")
+
+
 def keep_result(run: Path, target: Path, config: Config, told: Mapping[str, Any]) -> None:
-    """Write the configuration, what was measured, and the network where there is one."""
+    """Write the configuration, what was measured, and the network."""
     target.mkdir(parents=True, exist_ok=True)
     (target / "config.yaml").write_text(
         yaml.safe_dump(config.model_dump(mode="json", exclude={"data": {"root"}}), sort_keys=False)
     )
     (target / f"{RESULT}.json").write_text(json.dumps(told, indent=2) + "\n")
-    if (run / "pruned").is_dir():
-        shutil.copytree(run / "pruned", target / "pruned", dirs_exist_ok=True)
+    shutil.copytree(run / PRUNED, target / PRUNED, dirs_exist_ok=True)
 
 
 def summarised(found: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
@@ -208,6 +222,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], help="override a key")
     parser.add_argument("--folder", type=Path, help="keep the runs, and go on with those it holds")
     parser.add_argument("--keep", type=Path, help="write what came of each run there")
+    parser.add_argument("--time", action="store_true", help="time every network anew")
     options = parser.parse_args()
     chosen = ["clad", "free logits", "uniform l1"] if options.quick else list(VARIANTS)
     variants = options.variants.split(";") if options.variants else chosen

@@ -41,7 +41,7 @@ from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD, Record
 from .sitting import begun, continued
-from .trained import RESULT, hand_out
+from .trained import PRUNED, RESULT, hand_out
 from .training import Metrics, Worker, history, train_job
 from .workpiece import Workpiece, space_of
 
@@ -114,7 +114,9 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     network = pruner.cut(genome)
     network.load_state_dict(Snapshot.load(_last(run, FINETUNING)).weights)
     watcher.say("measuring the pruned network")
-    hand_out(run, workpiece, pruner, genome, network)
+    found = hand_out(run.path / PRUNED, CLAD, workpiece, pruner, genome, network)
+    run.artifacts.keep(run.path / PRUNED)
+    run.journal.note(RESULT, found)
     shutil.rmtree(run.path / JOBS, ignore_errors=True)
     run.journal.note("completed", True)
 

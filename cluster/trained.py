@@ -28,17 +28,19 @@ RESULT = "result"
 
 
 def hand_out(
-    run: Record,
+    folder: Path,
+    method: str,
     workpiece: Workpiece,
     pruner: Pruner,
     genome: tuple[int, ...],
     network: nn.Module,
-) -> None:
+) -> dict[str, Any]:
     """Measure a trained network on both splits and in ONNX Runtime, certify it, and write it.
 
-    The `pruner` tells which channels the genome keeps, and of which tensors.
+    The `pruner` tells which channels the genome keeps, and of which tensors. Returns what was
+    measured.
     """
-    config, dataset, prunable = run.config, workpiece.dataset, workpiece.prunable
+    config, dataset, prunable = workpiece.config, workpiece.dataset, workpiece.prunable
     meter = AccuracyMeter(
         pruner,
         prunable.normalisation,
@@ -52,7 +54,7 @@ def hand_out(
         "the pruned network", pruner, genome, network, workpiece.template, inputs
     )
     dense_error = meter.error(workpiece.pruner.network, "final")
-    latency, dense_ms = _latency(workpiece, model)
+    latency, dense_ms = timed(workpiece, model)
     cost, dense = workpiece.cost(genome), workpiece.cost(prunable.plan.widths)
     found = {
         "error": asdict(errors["search"]),
@@ -67,7 +69,7 @@ def hand_out(
     }
     card = {
         "run": config.name,
-        METHOD: run.journal.fact(METHOD),
+        METHOD: method,
         **found,
         "groups": [group.name for group in prunable.plan.groups],
         "factory": prunable.factory,
@@ -79,9 +81,8 @@ def hand_out(
         "finetune": config.finetune.model_dump(mode="json"),
         "certificate": certificate.as_json(),
     }
-    save(run.path / PRUNED, network, model, card)
-    run.artifacts.keep(run.path / PRUNED)
-    run.journal.note(RESULT, found)
+    save(folder, network, model, card)
+    return found
 
 
 def trained(path: Path, search: Record, dense: Member, number: int) -> Trained:
@@ -133,7 +134,7 @@ def _require_same_device(training: Record, search: Record) -> None:
         )
 
 
-def _latency(workpiece: Workpiece, model: bytes) -> tuple[Estimate, Estimate]:
+def timed(workpiece: Workpiece, model: bytes) -> tuple[Estimate, Estimate]:
     """Time a graph beside the dense network's, alone on cores of its own: both in milliseconds."""
     settings = workpiece.config.latency
     protocol = Protocol(settings.threads, settings.batch, settings.seconds, settings.precision)
