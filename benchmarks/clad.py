@@ -29,8 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 import secateur
+from secateur.cluster.checked import parse_override
 from secateur.cluster.clad import taught_recipe
-from secateur.cluster.config import Config, parse_override, read_config
+from secateur.cluster.config import Config, read_config
 from secateur.cluster.finetune import batches_of, scale_of
 from secateur.cluster.trained import PRUNED, RESULT, hand_out, timed
 from secateur.cluster.workpiece import DENSE_WEIGHTS, Workpiece, open_workpiece

@@ -33,7 +33,8 @@ from ..methods.snapshot import Snapshot
 from ..methods.surgery import fit
 from ..methods.teacher import Teacher
 from ..methods.weights import state_of
-from .config import Config, ConfigError, with_absolute_paths
+from .checked import ConfigError
+from .config import Config, with_absolute_paths
 from .coordinator import RunFailed
 from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
 from .learned import LEARNED, Learned

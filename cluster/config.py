@@ -1,65 +1,39 @@
 """Configuration: what a run does, checked before anything starts."""
 
-import difflib
 import importlib.util
-import re
-import types
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from ..search.constraint import Constraint
 from ..search.goals import Goals
 from ..search.objective import Objective
+from .checked import Section, checked, read
 
 ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
+OBJECTIVES: tuple[ObjectiveName, ...] = ("error", "latency_ms", "memory_bytes")
 CriterionName = Literal["l2", "l1", "fpgm", "bn_scale", "taylor", "random"]
 
 
-class ConfigError(ValueError):
-    """The configuration is wrong: the message names the key, what was expected and what came."""
-
-
-class _Yaml(yaml.SafeLoader):
-    """Plain values, and 1e-3 is a number, which YAML 1.1 takes for a text."""
-
-
-class _WrittenYaml(yaml.SafeDumper):
-    """Texts that would be read as numbers are quoted."""
-
-
-for _side in (_Yaml, _WrittenYaml):
-    _side.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
-        list("-+0123456789"),
-    )
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Training(_Section):
+class Training(Section):
     """How a network that comes without weights is trained first."""
 
     epochs: Annotated[int, Field(ge=1)] = 25
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class Network(_Section):
+class Network(Section):
     """The dense network: a factory by import path, and its weights or how to train them."""
 
     factory: str = "secateur.methods.networks:digits_resnet"
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     weights: str | None = None
     training: Training = Training()
 
 
-class Data(_Section):
+class Data(Section):
     """The data set by name or import path, and how many training images recalibrate BatchNorm."""
 
     name: str = "digits"
@@ -74,7 +48,7 @@ def run_that_learned(criterion: object) -> Path | None:
     return None
 
 
-class Pruning(_Section):
+class Pruning(Section):
     """Which channels may go: the criterion, the grid of widths, the layers left alone.
 
     A list of criteria makes the criterion of every group a gene of its own: the search chooses.
@@ -86,7 +60,7 @@ class Pruning(_Section):
     scope: Literal["inner", "coupled"] = "inner"
     round_to: Annotated[int, Field(ge=1)] = 4
     minimum: Annotated[int, Field(ge=1)] = 4
-    ignore: list[str] = []
+    ignore: list[str] = Field(default_factory=list)
 
     @field_validator("criterion", mode="before")
     @classmethod
@@ -107,7 +81,7 @@ class Pruning(_Section):
         return (self.criterion,) if isinstance(self.criterion, str) else tuple(self.criterion)
 
 
-class Latency(_Section):
+class Latency(Section):
     """How latency is measured in ONNX Runtime."""
 
     threads: Annotated[int, Field(ge=1)] = 1
@@ -116,7 +90,7 @@ class Latency(_Section):
     precision: Annotated[float, Field(gt=0)] = 0.03
 
 
-class Hamp(_Section):
+class Hamp(Section):
     """HAMP's own settings.
 
     `selection` is what survives by: `portfolio` (investments), `operators` (a portfolio of
@@ -128,7 +102,7 @@ class Hamp(_Section):
     trust: Annotated[float, Field(ge=-1, le=1)] = 0.3
 
 
-class Fidelity(_Section):
+class Fidelity(Section):
     """Fewer images first, where `images` is given: the first so many of the search split.
 
     All images are for candidates that are non-dominated with at least the probability `promotion`.
@@ -141,7 +115,7 @@ class Fidelity(_Section):
     promotion: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
-class Search(_Section):
+class Search(Section):
     """The algorithm and its budget; a network with an error above `worst_error` is of no use.
 
     The search ends after so many evaluations or hours, or when the hypervolume has stood still for
@@ -165,7 +139,7 @@ class Search(_Section):
     fidelity: Fidelity = Fidelity()
 
 
-class Workers(_Section):
+class Workers(Section):
     """Who measures: `evaluators: auto` takes every core that the profiler leaves.
 
     On a cluster that is as many as its nodes have room for, whoever joins or leaves. `gpus` is what
@@ -187,7 +161,7 @@ class Workers(_Section):
         return value
 
 
-class Finetune(_Section):
+class Finetune(Section):
     """How `secateur finetune` trains a network further; see `methods/finetune.py`.
 
     `distillation` is the dense network's share of the loss, `attention` the weight of looking where
@@ -219,7 +193,7 @@ class Finetune(_Section):
         return self
 
 
-class Clad(_Section):
+class Clad(Section):
     """How CLAD learns what to prune; see `methods/clad/learning.py`.
 
     `target` is the share of the dense network's multiply-adds that is to be left, `least` the share
@@ -244,15 +218,15 @@ class Clad(_Section):
     teacher: str | None = None
 
 
-class Config(_Section):
+class Config(Section):
     """A whole run. An empty file is the demo: scikit-learn's digits."""
 
     name: str = "digits"
     network: Network = Network()
     data: Data = Data()
     pruning: Pruning = Pruning()
-    objectives: list[ObjectiveName] = ["error", "latency_ms", "memory_bytes"]
-    constraints: list[str] = []
+    objectives: list[ObjectiveName] = Field(default_factory=lambda: list(OBJECTIVES))
+    constraints: list[str] = Field(default_factory=list)
     latency: Latency = Latency()
     search: Search = Search()
     workers: Workers = Workers()
@@ -305,38 +279,15 @@ class Config(_Section):
             raise ValueError(f"name must do as the name of a folder, got {self.name!r}")
         return self
 
-    def as_yaml(self) -> str:
-        """The configuration as a file that gives the same one back."""
-        return yaml.dump(self.model_dump(mode="json"), Dumper=_WrittenYaml, sort_keys=False)
-
 
 def read_config(path: Path | None, overrides: dict[str, Any]) -> Config:
     """Read a YAML file (None: the demo) and put `key.path: value` overrides over it."""
-    values = _read_yaml(path) if path else {}
-    for key, value in overrides.items():
-        _put(values, key, value)
-    return check_config(values, source=str(path or "the embedded configuration"))
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split `key.path=value`; the value is read as YAML."""
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise ConfigError(f"--set expects key.path=value, got {text!r}")
-    try:
-        return key, yaml.load(value, _Yaml)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key}: {value!r} is no YAML value") from error
+    return check_config(read(path, overrides), source=str(path or "the embedded configuration"))
 
 
 def check_config(values: dict[str, Any], *, source: str) -> Config:
-    """Check plain values; every problem is named with its path, the first one in the error."""
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        problems = [_problem(entry) for entry in error.errors()]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise ConfigError(f"{source}: {problems[0]}{more}") from error
+    """Check plain values; a ConfigError names the first problem."""
+    return checked(Config, values, source=source)
 
 
 def with_absolute_paths(config: Config) -> Config:
@@ -380,57 +331,3 @@ def _first_difference(one: BaseModel, other: BaseModel) -> tuple[str, Any, Any] 
         elif mine != theirs:
             return name, mine, theirs
     return None
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(), _Yaml)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text file"
-        raise ConfigError(f"cannot read the configuration {path}: {reason}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or "bad syntax"
-        raise ConfigError(f"{path} is no YAML{where}: {what}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold keys and values, got {type(values).__name__}")
-    return values
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"{key}: {section} holds a value, not keys")
-    values[last] = value
-
-
-def _problem(entry: Any) -> str:
-    path = [str(part) for part in entry["loc"]]
-    where = ".".join(path) or "the file"
-    if entry["type"] == "extra_forbidden":
-        valid = _keys_at(path[:-1])
-        near = difflib.get_close_matches(path[-1], valid, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(valid)}"
-        return f"unknown key {where}: {hint}"
-    message = entry["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "should be")
-    return f"{where}: {message}" + (
-        "" if entry["type"] == "value_error" else f", got {entry['input']!r}"
-    )
-
-
-def _keys_at(path: list[str]) -> list[str]:
-    section: type[BaseModel] = Config
-    for key in path:
-        annotation = section.model_fields[key].annotation
-        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-            break
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        section = annotation
-    return list(section.model_fields)

@@ -17,7 +17,8 @@ from ..methods.finetune import Recipe, finetune
 from ..methods.prunable import Prunable
 from ..methods.snapshot import Snapshot
 from ..methods.teacher import Teacher
-from .config import Config, ConfigError, Finetune, check_config
+from .checked import ConfigError
+from .config import Config, Finetune, check_config
 from .coordinator import RunFailed
 from .export import export_network, pick
 from .journal import Finetuned

@@ -20,6 +20,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from .artifacts import require_no_credentials
+from .checked import as_yaml
 from .config import Config
 
 STOP_SECONDS = 60
@@ -113,7 +114,7 @@ def job_server(address: str) -> JobSubmissionClient:
 def submit(server: JobSubmissionClient, submission: Submission) -> None:
     """Send a search: its configuration and nothing else travels."""
     with tempfile.TemporaryDirectory() as folder, _asking(server.get_address()):
-        (Path(folder) / CONFIG).write_text(submission.config.as_yaml())
+        (Path(folder) / CONFIG).write_text(as_yaml(submission.config))
         server.submit_job(
             entrypoint=submission.entrypoint,
             submission_id=submission.id,

@@ -13,7 +13,7 @@ from ..methods.clad.cutting import ranking_by
 from ..methods.criteria import Ranking
 from ..methods.plan import Plan
 from ..methods.weights import State, read_weights
-from .config import ConfigError
+from .checked import ConfigError
 from .whole_file import write_whole
 
 LEARNED = "learned.safetensors"

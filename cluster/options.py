@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .config import parse_override
+from .checked import parse_override
 
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 

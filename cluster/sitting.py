@@ -9,6 +9,7 @@ from torch import nn
 
 from ..methods.datasets import Dataset
 from ..methods.plan import Plan
+from .checked import as_yaml
 from .config import Config
 from .failures import failures_noted, make_folder
 from .journal import Journal
@@ -53,7 +54,7 @@ def begun(
     require_learned(config, plan)  # a run that goes on has its rankings
     check(dataset, network, plan)
     make_folder(directory)
-    write_whole(directory / CONFIG, config.as_yaml().encode())
+    write_whole(directory / CONFIG, as_yaml(config).encode())
     known = {
         "config": config.model_dump(mode="json"),
         "groups": [group.name for group in plan.groups],

@@ -7,7 +7,8 @@ from pathlib import Path
 from ..actors.job import Quantity
 from ..search.candidate import Estimate
 from ..search.space import Genome, Space
-from .config import Config, ConfigError
+from .checked import ConfigError
+from .config import Config
 from .record import METHOD, Record
 from .trained import RESULT
 from .workpiece import DENSE_WEIGHTS, RANKINGS

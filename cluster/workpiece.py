@@ -24,7 +24,8 @@ from ..methods.taylor import Calibration
 from ..methods.training import train
 from ..methods.weights import assign, read_weights, state_of
 from ..search.space import LayerGroup, Space
-from .config import Config, ConfigError, Pruning, run_that_learned
+from .checked import ConfigError
+from .config import Config, Pruning, run_that_learned
 from .learned import learned_ranking
 from .whole_file import write_whole
 

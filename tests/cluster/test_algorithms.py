@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from secateur.cluster.algorithms import algorithm
-from secateur.cluster.config import ConfigError, check_config
+from secateur.cluster.checked import ConfigError
+from secateur.cluster.config import check_config
 from secateur.cluster.warm_start import Earlier
 from secateur.cluster.workpiece import Workpiece
 from secateur.methods.accuracy import Normalisation

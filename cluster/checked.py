@@ -1,0 +1,127 @@
+"""Checked: plain values and YAML files against a model of a configuration; problems are named."""
+
+import difflib
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong: the message names the key, what was expected and what came."""
+
+
+class _Yaml(yaml.SafeLoader):
+    """Plain values, and 1e-3 is a number, which YAML 1.1 takes for a text."""
+
+
+class _WrittenYaml(yaml.SafeDumper):
+    """Texts that would be read as numbers are quoted."""
+
+
+for _side in (_Yaml, _WrittenYaml):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+        list("-+0123456789"),
+    )
+
+
+class Section(BaseModel):
+    """Keys of a configuration: no others, of these types, never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def read(path: Path | None, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Read a YAML file (None: nothing) and put `key.path: value` overrides over it."""
+    values = _read_yaml(path) if path else {}
+    for key, value in overrides.items():
+        _put(values, key, value)
+    return values
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Split `key.path=value`; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ConfigError(f"--set expects key.path=value, got {text!r}")
+    try:
+        return key, yaml.load(value, _Yaml)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {key}: {value!r} is no YAML value") from error
+
+
+def checked(model: type[Model], values: dict[str, Any], *, source: str) -> Model:
+    """Check plain values; every problem is named with its path, the first one in the error."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(entry, model) for entry in error.errors()]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ConfigError(f"{source}: {problems[0]}{more}") from error
+
+
+def as_yaml(config: BaseModel) -> str:
+    """A configuration as a file that gives the same one back."""
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_WrittenYaml, sort_keys=False)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(), _Yaml)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text file"
+        raise ConfigError(f"cannot read the configuration {path}: {reason}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or "bad syntax"
+        raise ConfigError(f"{path} is no YAML{where}: {what}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold keys and values, got {type(values).__name__}")
+    return values
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{key}: {section} holds a value, not keys")
+    values[last] = value
+
+
+def _problem(entry: Any, model: type[BaseModel]) -> str:
+    path = [str(part) for part in entry["loc"]]
+    where = ".".join(path) or "the file"
+    if entry["type"] == "extra_forbidden":
+        valid = _keys_at(model, path[:-1])
+        near = difflib.get_close_matches(path[-1], valid, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(valid)}"
+        return f"unknown key {where}: {hint}"
+    message = entry["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "should be")
+    return f"{where}: {message}" + (
+        "" if entry["type"] == "value_error" else f", got {entry['input']!r}"
+    )
+
+
+def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    section = model
+    for key in path:
+        annotation = section.model_fields[key].annotation
+        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+            break
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        section = annotation
+    return list(section.model_fields)

@@ -1,0 +1,1 @@
+"""ICPG: lottery tickets of graph networks - edges and weights that training does without."""

@@ -1,0 +1,179 @@
+"""Fitting: a graph network trained, alone or with a masker, and what was best of it."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from ..precision import Precision
+from .graphs import Batch
+from .masker import Masker
+from .task import Part, Split, Task
+from .weights import Masks, apply
+
+EVALUATED = 512
+"""Graphs in a batch where nothing is learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How networks are trained, by Adam; a masker has a learning rate of its own."""
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    masker_rate: float
+    weight_decay: float
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """How well a network did after its best epoch, counted from 1.
+
+    The best epoch has the best validation score, and among equal ones the least validation loss.
+    Scores are accuracies; the micro-averaged F1 where there are several labels. `best_test` is the
+    best test score of any epoch, which nobody may know.
+    """
+
+    epoch: int
+    validation: float
+    test: float
+    best_test: float
+
+
+@dataclass(slots=True)
+class _Best:
+    key: tuple[float, float]
+    fitted: Fitted
+    states: list[dict[str, Any]]
+
+
+def fit(
+    network: nn.Module,
+    task: Task,
+    split: Split,
+    recipe: Recipe,
+    masks: Masks,
+    *,
+    seed: int,
+    masker: Masker | None = None,
+) -> Fitted:
+    """Train in place and leave the best epoch's weights; with a masker its scores weigh edges.
+
+    Weights outside the masks are 0 from first to last.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite.
+    """
+    apply(masks, network)
+    modules = [network] if masker is None else [network, masker]
+    groups: list[dict[str, Any]] = [{"params": list(network.parameters())}]
+    if masker is not None:
+        groups.append({"params": list(masker.parameters()), "lr": recipe.masker_rate})
+    adam = torch.optim.Adam(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    order = torch.Generator().manual_seed(seed)
+    best: _Best | None = None
+    best_test = 0.0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # of dropout
+        for epoch in range(1, recipe.epochs + 1):
+            for one in modules:
+                one.train()
+            for batch, rows in task.batches(split, "train", recipe.batch, order):
+                adam.zero_grad()
+                logits = answers(network, batch, masker, recipe.precision)
+                labels = batch.labels
+                loss = _loss(logits, labels) if rows is None else _loss(logits[rows], labels[rows])
+                loss.backward()  # type: ignore[no-untyped-call]
+                adam.step()
+                apply(masks, network)
+            (loss_now, validation), (_, test) = judge(
+                network, task, split, ("validation", "test"), masker, recipe.precision
+            )
+            if not loss_now < float("inf"):
+                raise FloatingPointError(
+                    f"in epoch {epoch} the loss is not finite: choose a smaller learning rate"
+                )
+            best_test = max(best_test, test)
+            if best is None or (validation, -loss_now) > best.key:
+                fitted = Fitted(epoch, validation, test, best_test)
+                states = [copy.deepcopy(one.state_dict()) for one in modules]
+                best = _Best((validation, -loss_now), fitted, states)
+    assert best is not None
+    for one, state in zip(modules, best.states, strict=True):
+        one.load_state_dict(state)
+        one.eval()
+    found = best.fitted
+    return Fitted(found.epoch, found.validation, found.test, best_test)
+
+
+def answers(
+    network: nn.Module, batch: Batch, masker: Masker | None = None, precision: Precision = "fp32"
+) -> Tensor:
+    """Return the network's logits, edges weighed by the masker if there is one."""
+    device = batch.features.device.type
+    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        weights = None if masker is None else masker(batch.features, batch.edges)
+        logits: Tensor = network(
+            batch.features, batch.edges, edge_weight=weights, batch=batch.graph
+        )
+    return logits.float()
+
+
+def judge(
+    network: nn.Module,
+    task: Task,
+    split: Split,
+    parts: Sequence[Part],
+    masker: Masker | None = None,
+    precision: Precision = "fp32",
+) -> list[tuple[float, float]]:
+    """Return the mean loss and the score on each part, in evaluation mode."""
+    modes = [(one, one.training) for one in (network, masker) if one is not None]
+    for one, _ in modes:
+        one.eval()
+    with torch.no_grad():
+        if task.one_graph:  # all its nodes are told at once
+            logits = answers(network, task.graphs.whole, masker, precision)
+            told = [(logits[split.of(p)], task.graphs.labels[split.of(p)]) for p in parts]
+        else:
+            told = [_told(network, task, split, part, masker, precision) for part in parts]
+        judged = [(float(_loss(*one)), _score(*one)) for one in told]
+    for one, mode in modes:
+        one.train(mode)
+    return judged
+
+
+def _told(
+    network: nn.Module,
+    task: Task,
+    split: Split,
+    part: Part,
+    masker: Masker | None,
+    precision: Precision,
+) -> tuple[Tensor, Tensor]:
+    """The logits and the labels of all graphs of a part."""
+    pairs = [
+        (answers(network, batch, masker, precision), batch.labels)
+        for batch, _ in task.batches(split, part, EVALUATED)
+    ]
+    logits, labels = (torch.cat(one) for one in zip(*pairs, strict=True))
+    return logits, labels
+
+
+def _score(logits: Tensor, labels: Tensor) -> float:
+    if labels.ndim == 1:
+        return float((logits.argmax(dim=1) == labels).double().mean())
+    told, true = logits > 0, labels > 0.5
+    return 2 * int((told & true).sum()) / max(1, int(told.sum()) + int(true.sum()))
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    if labels.ndim == 2:
+        return F.binary_cross_entropy_with_logits(logits, labels.float())
+    return F.cross_entropy(logits, labels)

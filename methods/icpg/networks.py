@@ -1,0 +1,117 @@
+"""Networks: what classifies graphs or nodes; each takes (x, edge_index, edge_weight, batch).
+
+Any other module of PyTorch Geometric that takes these does as well.
+"""
+
+from itertools import pairwise
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch_geometric.nn import global_add_pool
+
+from .convolutions import Convolution, convolution, prepared
+
+
+class Stack(nn.Module):
+    """Node embeddings: BatchNorm, a linear layer, then BatchNorm, convolution and ReLU a layer."""
+
+    def __init__(self, ins: int, hidden: int, layers: int, kind: Convolution, heads: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.norm, self.linear = nn.BatchNorm1d(ins), nn.Linear(ins, hidden)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            convolution(kind, hidden, hidden, heads=heads) for _ in range(layers)
+        )
+
+    def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
+        """Return (nodes, hidden) for (nodes, ins)."""
+        edges, weights = prepared(self.kind, edges, weights, len(x))
+        x = self.linear(self.norm(x))
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            x = F.relu(layer(norm(x), edges, weights))
+        return x
+
+
+class Plain(nn.Module):
+    """Node embeddings: convolutions with ReLU and dropout in between."""
+
+    def __init__(
+        self, widths: tuple[int, ...], kind: Convolution, heads: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.kind, self.dropout = kind, dropout
+        last = len(widths) - 2
+        self.layers = nn.ModuleList(
+            convolution(kind, ins, outs, heads=1 if place == last else heads)
+            for place, (ins, outs) in enumerate(pairwise(widths))
+        )
+
+    def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
+        """Return (nodes, last width) for (nodes, first width)."""
+        edges, weights = prepared(self.kind, edges, weights, len(x))
+        for place, layer in enumerate(self.layers):
+            if place:
+                x = F.relu(x)
+            x = layer(F.dropout(x, self.dropout, self.training), edges, weights)
+        return x
+
+
+class GraphClassifier(nn.Module):
+    """Classifies graphs: a stack of convolutions, the sum over nodes, a perceptron."""
+
+    def __init__(
+        self,
+        ins: int,
+        classes: int,
+        *,
+        kind: Convolution = "gcn",
+        hidden: int = 128,
+        layers: int = 3,
+        heads: int = 4,
+    ) -> None:
+        super().__init__()
+        self.nodes = Stack(ins, hidden, layers, kind, heads)
+        self.norm, self.linear = nn.BatchNorm1d(hidden), nn.Linear(hidden, hidden)
+        self.last_norm, self.last = nn.BatchNorm1d(hidden), nn.Linear(hidden, classes)
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        batch: Tensor | None = None,
+    ) -> Tensor:
+        """Return logits of shape (graphs, classes) for features of shape (nodes, ins)."""
+        pooled = global_add_pool(self.nodes(x, edge_index, edge_weight), batch)
+        found: Tensor = self.last(self.last_norm(F.relu(self.linear(self.norm(pooled)))))
+        return found
+
+
+class NodeClassifier(nn.Module):
+    """Classifies nodes: convolutions with ReLU and dropout in between."""
+
+    def __init__(
+        self,
+        ins: int,
+        classes: int,
+        *,
+        kind: Convolution = "gcn",
+        hidden: int = 512,
+        layers: int = 2,
+        heads: int = 8,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.nodes = Plain((ins, *[hidden] * (layers - 1), classes), kind, heads, dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_weight: Tensor | None = None,
+        batch: Tensor | None = None,  # noqa: ARG002  # all networks are called alike
+    ) -> Tensor:
+        """Return logits of shape (nodes, classes) for features of shape (nodes, ins)."""
+        found: Tensor = self.nodes(x, edge_index, edge_weight)
+        return found
