@@ -4,7 +4,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cluster.run import Run, TrainingRun, launch, open_run, open_training, train
+    from .cluster.run import Run, launch, open_run
+    from .cluster.training_run import TrainingRun, open_training, train
     from .methods.exported import load
 
 __version__ = version("secateur")
@@ -21,12 +22,12 @@ __all__ = [
 
 _HOMES = {
     "Run": "cluster.run",
-    "TrainingRun": "cluster.run",
+    "TrainingRun": "cluster.training_run",
     "launch": "cluster.run",
     "load": "methods.exported",
     "open_run": "cluster.run",
-    "open_training": "cluster.run",
-    "train": "cluster.run",
+    "open_training": "cluster.training_run",
+    "train": "cluster.training_run",
 }
 
 

@@ -37,13 +37,14 @@ from .checked import ConfigError
 from .config import Config, with_absolute_paths
 from .coordinator import RunFailed
 from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
+from .journal import Journal
 from .learned import LEARNED, Learned
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD, Record
 from .sitting import begun, continued
 from .trained import PRUNED, RESULT, hand_out
-from .training import Metrics, Worker, history, train_job
+from .training import Metrics, Worker, history, telling, train_job
 from .workpiece import Workpiece, space_of
 
 CLAD, EVENTS = "clad", "tensorboard"
@@ -74,8 +75,14 @@ def start(config: Config, directory: Path, watcher: Watcher, *, address: str | N
         _work(run, workpiece, watcher, address)
 
 
-def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
+def config_of(path: Path, journal: Journal) -> Config:
+    """The configuration that a run was launched with."""
+    return Record(path, journal).config
+
+
+def go_on(path: Path, journal: Journal, watcher: Watcher, *, address: str | None) -> None:
     """Work on an existing run until it is complete."""
+    run = Record(path, journal)
     if run.journal.fact("completed"):
         return
     require_reachable(address)
@@ -83,8 +90,9 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
         _work(run, workpiece, watcher, address)
 
 
-def status(run: Record) -> dict[str, Any]:
+def status(path: Path, journal: Journal) -> dict[str, Any]:
     """Return how far a run is: its state, its epochs, and the newest of each kind."""
+    run = Record(path, journal)
     settings = run.config
     told: dict[str, Any] = {"state": run.state, "method": CLAD}
     for stage, epochs in ((LEARNING, settings.clad.epochs), (FINETUNING, settings.finetune.epochs)):
@@ -291,7 +299,7 @@ def _job(
         events.flush()
 
     try:
-        train_job(loop, payload, folder, scale_of(run.config.finetune), after_epoch=told)
+        train_job(loop, payload, folder, scale_of(run.config.finetune), look=telling(folder, told))
     except RuntimeError as error:
         raise RunFailed(
             f"{stage} failed: {error}; what was trained is safe, go on from the last epoch with: "

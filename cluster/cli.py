@@ -27,6 +27,7 @@ from .options import (
     set_option,
     whole_numbers,
 )
+from .train_commands import train
 
 INTERRUPTED = 130
 CRITERIA = get_args(CriterionName)
@@ -97,50 +98,6 @@ def search(
     print_files(finished.path)
 
 
-@cli.group()
-def train() -> None:
-    """Learn what to prune while training, as a Ray Train job."""
-
-
-@train.command()
-@click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
-@click.option("--seed", type=int, help="Seed of every random choice.")
-@click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
-@click.option("--workers", type=int, help="Processes that train one network together.")
-@click.option("--gpu", is_flag=True, default=None, help="Give every worker a GPU.")
-@set_option
-@address_option
-def clad(
-    config: Path | None,
-    run: Path | None,
-    seed: int | None,
-    data_root: str | None,
-    workers: int | None,
-    gpu: bool | None,
-    sets: tuple[str, ...],
-    address: str | None,
-) -> None:
-    """Learn pruning criteria with the network of the YAML file CONFIG, cut it once, fine-tune it.
-
-    Without CONFIG, the demo's network for handwritten digits.
-    """
-    from .printed import print_trained
-    from .progress import watching
-    from .run import train as train_method
-
-    given = {
-        "finetune.seed": seed,
-        "data.root": data_root,
-        "finetune.workers": workers,
-        "finetune.gpu": gpu,
-    }
-    checked = read_config(config, overrides(sets, given))
-    with watching(Console(stderr=True), ()) as watcher:
-        finished = train_method(checked, run, address=address, watcher=watcher)
-    print_trained(finished.path, finished.status())
-
-
 @cli.command()
 @run_argument
 @on_option
@@ -148,18 +105,23 @@ def clad(
 def resume(run: Path, on: str | None, address: str | None) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
     from .printed import print_files, print_front, print_trained
+    from .printed_tickets import print_tickets
     from .progress import watching
-    from .run import Run, is_training, open_run, open_training
+    from .run import Run, open_run
+    from .training_run import method_of, open_training
 
-    opened = (open_training if is_training(run, on=on) else open_run)(run, on=on)
+    opened = (open_run if method_of(run, on=on) is None else open_training)(run, on=on)
     if opened.state == "complete":
         click.echo(f"{run} is complete: nothing to resume")
         return
-    with watching(Console(stderr=True), opened.config.quantities) as watcher:
+    shown = opened.config.quantities if isinstance(opened, Run) else ()
+    with watching(Console(stderr=True), shown) as watcher:
         opened.resume(address=address, watcher=watcher)
     if isinstance(opened, Run):
         print_front(opened.path, opened.results())
         print_files(opened.path)
+    elif opened.method == "icpg":
+        print_tickets(opened.path)
     else:
         print_trained(opened.path, opened.status())
 
@@ -171,9 +133,10 @@ def resume(run: Path, on: str | None, address: str | None) -> None:
 @json_option
 def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     """Tell how far RUN is."""
-    from .run import is_training, open_run, open_training
+    from .run import open_run
+    from .training_run import method_of, open_training
 
-    training = is_training(run, on=on)
+    training = method_of(run, on=on) is not None
     values = open_training(run, on=on).status() if training else open_run(run, on=on).status(at)
     if as_json:
         click.echo(json.dumps(values))
@@ -210,10 +173,21 @@ def runs(url: str, as_json: bool) -> None:
 )
 @json_option
 def front(run: Path, trainings: tuple[Path, ...], as_json: bool) -> None:
-    """Print the Pareto front of RUN, from the fastest network to the slowest."""
+    """Print the Pareto front of RUN, from the fastest network to the slowest, or its tickets."""
+    from .graph_record import GraphRecord
     from .printed import print_front
+    from .printed_tickets import print_tickets
     from .record import Record
+    from .training_run import method_of
 
+    if method_of(run) == "icpg":
+        if trainings:
+            raise click.UsageError(f"--with is for a search, {run} has drawn tickets")
+        if as_json:
+            click.echo(json.dumps(GraphRecord(run).tickets().as_json()))
+        else:
+            print_tickets(run)
+        return
     record = Record(run)
     results = record.results()
     if trainings:
@@ -241,10 +215,19 @@ def front(run: Path, trainings: tuple[Path, ...], as_json: bool) -> None:
     help="Another run, whose hypervolume is drawn too; may be given several times.",
 )
 def report(run: Path, beside: tuple[Path, ...]) -> None:
-    """Write report.html and front.png into RUN."""
+    """Write report.html and a picture into RUN."""
+    from .graph_record import GraphRecord
     from .record import Record
     from .report import write_report
+    from .ticket_report import write_ticket_report
+    from .training_run import method_of
 
+    if method_of(run) == "icpg":
+        if beside:
+            raise click.UsageError(f"--beside is for a search, {run} has drawn tickets")
+        for path in write_ticket_report(GraphRecord(run)):
+            click.echo(path)
+        return
     others = [Record(path).results() for path in beside]
     for path in write_report(Record(run).results(), run, others):
         click.echo(path)
@@ -413,7 +396,7 @@ def cut(
     print_card(card)
 
 
-for command in (submit, attach, stop):
+for command in (train, submit, attach, stop):
     cli.add_command(command)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..actors.fleet import WorkersLost
 from .coordinator import RunFailed
 from .database import JournalError
-from .record import Record
+from .journal import Journal
 from .tenure import Superseded
 
 
@@ -25,25 +25,25 @@ def make_folder(directory: Path) -> None:
 
 
 @contextmanager
-def failures_noted(run: Record) -> Iterator[None]:
-    """Remember why a run failed; an interrupted one is just stopped."""
+def failures_noted(path: Path, journal: Journal) -> Iterator[None]:
+    """Remember why the run in a folder failed; an interrupted one is just stopped."""
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; go on with: secateur resume {run.path}") from None
+        raise KeyboardInterrupt(f"stopped; go on with: secateur resume {path}") from None
     except WorkersLost as error:
-        raise RunFailed(_noted(run, str(error))) from error
+        raise RunFailed(_noted(path, journal, str(error))) from error
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         reason = f"cannot write{where}: {error.strerror or error}"
-        raise RunFailed(_noted(run, reason)) from error
+        raise RunFailed(_noted(path, journal, reason)) from error
     except Exception as error:
-        _noted(run, f"{type(error).__name__}: {error}")
+        _noted(path, journal, f"{type(error).__name__}: {error}")
         raise
 
 
-def _noted(run: Record, reason: str) -> str:
+def _noted(path: Path, journal: Journal, reason: str) -> str:
     """Note why the run failed, if the journal still can, and say how to go on."""
     with contextlib.suppress(JournalError, Superseded):
-        run.journal.note("failed", reason)
-    return f"{reason}; what was measured is safe, go on with: secateur resume {run.path}"
+        journal.note("failed", reason)
+    return f"{reason}; what was measured is safe, go on with: secateur resume {path}"

@@ -27,7 +27,7 @@ from .ray_cluster import ray_at
 from .record import FINETUNED, Record
 from .report import write_report
 from .results import Member
-from .training import Scale, Worker, train_job
+from .training import Metrics, Scale, Worker, telling, train_job
 from .workpiece import WORKPIECE, Workpiece, open_workpiece
 
 JOBS = "jobs"
@@ -169,16 +169,20 @@ def _train(
     )
     job.parent.mkdir(exist_ok=True)
     watcher.say(f"fine-tuning network {parent.id}")
+
+    def told(epoch: Metrics) -> None:
+        watcher.say(
+            f"fine-tuning network {parent.id}, epoch {epoch['epoch']} of {recipe.epochs}: "
+            f"loss {epoch['loss']:.3f}"
+        )
+
     try:
         checkpoint = train_job(
             finetune_loop,
             payload,
             job,
             scale_of(settings),
-            after_epoch=lambda epoch: watcher.say(
-                f"fine-tuning network {parent.id}, epoch {epoch['epoch']} of {recipe.epochs}: "
-                f"loss {epoch['loss']:.3f}"
-            ),
+            look=telling(job, told),
         )
     except RuntimeError as error:
         raise RunFailed(

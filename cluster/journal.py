@@ -216,6 +216,15 @@ class Journal:
         """Whether a live process works on the run."""
         return self._database.read(self._tenure.is_held)
 
+    @property
+    def state(self) -> str:
+        """One of running, stopped, complete, failed."""
+        if self.is_held:
+            return "running"
+        if self.fact("completed"):
+            return "complete"
+        return "failed" if self.fact("failed") else "stopped"
+
     def asked(self, candidate: Candidate, cost: Cost) -> None:
         """Remember a candidate before anything is done with it."""
         self._append("asked", {"candidate": asdict(candidate), "cost": asdict(cost)})

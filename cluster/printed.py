@@ -46,7 +46,7 @@ def print_front(path: Path, results: Results) -> None:
         cells.append(shown[0].text(member.final_error.value) if member.final_error else "")
         cells += [quantity.text(getattr(member, quantity.name)) for quantity in counted]
         table.add_row(*cells, picks.get(member.id, member.origin))
-    _console().print(table)
+    console().print(table)
     if results.constraints:
         kept = len(results.members) - results.infeasible
         click.echo(
@@ -100,7 +100,7 @@ def print_groups(model: str, rows: Sequence["GroupRow"], plan: "Plan", macs: int
         table.add_row(
             row.name, str(row.width), str(row.unit), f"{100 * row.macs_share:.1f}", layers
         )
-    _console().print(table)
+    console().print(table)
     for layer, reason in plan.skipped:
         click.echo(f"left alone    {layer}: {reason}")
 
@@ -122,5 +122,6 @@ def _percent(error: Estimate | None) -> str:
     return f"{100 * error.value:.2f} %" if error else "unknown"
 
 
-def _console() -> Console:
+def console() -> Console:
+    """A console as wide as the terminal, or wide enough for a file."""
     return Console(width=None if sys.stdout.isatty() else 120)

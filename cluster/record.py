@@ -58,11 +58,7 @@ class Record:
     @property
     def state(self) -> str:
         """One of running, stopped, complete, failed."""
-        if self.journal.is_held:
-            return "running"
-        if self.journal.fact("completed"):
-            return "complete"
-        return "failed" if self.journal.fact("failed") else "stopped"
+        return self.journal.state
 
     def status(self, at: int | None = None) -> dict[str, Any]:
         """Return how far the run is, or was `at` so many evaluations, with its population then."""

@@ -3,7 +3,6 @@
 What searches, and takes seconds to import, is imported when a search begins.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ from .artifacts import ELSEWHERE
 from .config import Config, check_config, require_same
 from .journal import Journal
 from .progress import Silent, Watcher
-from .record import METHOD, Record
+from .record import Record
 from .results import Member, Results
+from .run_folder import TAKEN, folder_for
+from .training_run import method_of
 
 
 class Run:
@@ -87,47 +88,6 @@ class Run:
         return self
 
 
-class TrainingRun:
-    """A training that learns what to prune, in its folder: running, stopped or complete."""
-
-    def __init__(self, path: Path, *, on: str | None = None) -> None:
-        self._record = Record(path, Journal.open(path, on=on))
-
-    @property
-    def path(self) -> Path:
-        """The run's folder; the network that comes of it is in `pruned` in it."""
-        return self._record.path
-
-    @property
-    def config(self) -> Config:
-        """The configuration it was launched with."""
-        return self._record.config
-
-    @property
-    def state(self) -> str:
-        """One of running, stopped, complete, failed."""
-        return self._record.state
-
-    def status(self) -> dict[str, Any]:
-        """Return how far the run is, and what came of it, as `secateur status --json` prints it."""
-        from .clad import status
-
-        return status(self._record)
-
-    def resume(
-        self, *, address: str | None = None, watcher: Watcher | None = None
-    ) -> "TrainingRun":
-        """Go on after any stop and return the run, complete; at once where it is so already.
-
-        RunBusy where another process works on it, RunFailed where it cannot go on.
-        """
-        if self.state != "complete":
-            from .clad import go_on
-
-            go_on(self._record, watcher or Silent(), address=address)
-        return self
-
-
 def launch(
     config: Config | Mapping[str, Any],
     run: str | Path | None = None,
@@ -159,10 +119,12 @@ def launch(
         ValueError: the configuration, the data or the weights are wrong; nothing was started.
         RunFailed: the run cannot go on; what was measured is kept and can be resumed.
     """
-    config, directory = _new(config, run)
+    if not isinstance(config, Config):
+        config = check_config(dict(config), source="the configuration")
+    directory = folder_for(config.name, run)
     if Journal.exists(directory):
         if not resume:
-            raise ValueError(_TAKEN.format(directory))
+            raise ValueError(TAKEN.format(directory))
         existing = _existing(directory, config, journal=journal, artifacts=artifacts)
         return existing.resume(address=address, watcher=watcher)
     from .launch import start
@@ -184,55 +146,11 @@ def _existing(
     return Run(directory, on=journal)
 
 
-def train(
-    config: Config | Mapping[str, Any],
-    run: str | Path | None = None,
-    *,
-    address: str | None = None,
-    watcher: Watcher | None = None,
-) -> TrainingRun:
-    """Learn pruning criteria by CLAD, cut once, fine-tune, and return the run, complete.
-
-    Args and errors are those of `launch`; what is learned, and how, stands under `clad` and
-    `finetune` in the configuration.
-    """
-    config, directory = _new(config, run)
-    if Journal.exists(directory):
-        raise ValueError(_TAKEN.format(directory))
-    from .clad import start
-
-    start(config, directory, watcher or Silent(), address=address)
-    return TrainingRun(directory)
-
-
 def open_run(path: str | Path, *, on: str | None = None) -> Run:
     """Open an existing search to look at it or to go on with it.
 
     `on` is the URL of a database that holds its journal, or a copy of it, for this once.
     """
-    if is_training(Path(path), on=on):
+    if method_of(Path(path), on=on) is not None:
         raise ValueError(f"{path} is no search but a training: open it by secateur.open_training")
     return Run(Path(path), on=on)
-
-
-def open_training(path: str | Path, *, on: str | None = None) -> TrainingRun:
-    """Open an existing training, as `open_run` does with a search."""
-    if not is_training(Path(path), on=on):
-        raise ValueError(f"{path} is no training but a search: open it by secateur.open_run")
-    return TrainingRun(Path(path), on=on)
-
-
-def is_training(path: Path, *, on: str | None = None) -> bool:
-    """Whether the run in a folder trains, rather than searches."""
-    return Journal.open(path, on=on).fact(METHOD) is not None
-
-
-_TAKEN = "{0} holds a run already: choose another --run, or go on with it by: secateur resume {0}"
-
-
-def _new(config: Config | Mapping[str, Any], run: str | Path | None) -> tuple[Config, Path]:
-    """Check the configuration, and say where its run is to be."""
-    if not isinstance(config, Config):
-        config = check_config(dict(config), source="the configuration")
-    name = f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return config, Path(run or Path("runs") / name).expanduser()

@@ -61,7 +61,7 @@ def begun(
         **facts,
     }
     run = Record(directory, Journal.create(directory, known, url=url))
-    with run.journal.held(), failures_noted(run):
+    with run.journal.held(), failures_noted(run.path, run.journal):
         run.journal.sit_down()
         workpiece = finish_workpiece(
             config, directory, dataset, network, plan, trained=trained, say=watcher.say
@@ -76,7 +76,7 @@ def continued(run: Record, watcher: Watcher, *files: str) -> Iterator[Workpiece]
 
     `files` names what it needs beside the dense network and its fine-tuned ones.
     """
-    with run.journal.held(), failures_noted(run):
+    with run.journal.held(), failures_noted(run.path, run.journal):
         for fact in ("failed", MISSING):
             run.journal.note(fact, None)
         run.journal.sit_down()

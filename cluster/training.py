@@ -97,13 +97,13 @@ def train_job(
     folder: Path,
     scale: Scale,
     *,
-    after_epoch: Callable[[Metrics], None],
+    look: Callable[[], None],
 ) -> Path:
     """Run a training loop on workers and return the folder of its last checkpoint.
 
-    `payload` is sent to the workers once; `after_epoch` is told the metrics that they report. The
-    workers are on the Ray that the caller has, whose nodes must share the folder, or on this
-    machine.
+    `payload` is sent to the workers once; `look` is called twice a second meanwhile, and at the
+    end: workers cannot call this process. They are on the Ray that the caller has, whose nodes must
+    share the folder, or on this machine.
 
     Raises:
         ValueError: there are not as many CPUs or GPUs as the workers need.
@@ -113,7 +113,7 @@ def train_job(
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     gave_up = folder / GAVE_UP
     gave_up.unlink(missing_ok=True)
-    with ray_at(None, cpus=scale.cpus), _told(folder, after_epoch):
+    with ray_at(None, cpus=scale.cpus), _looking(look):
         _require_room(scale)
         trainer = TorchTrainer(
             _worker,
@@ -218,20 +218,27 @@ def _averaged(value: torch.Tensor) -> torch.Tensor:
     return mean
 
 
+def telling(folder: Path, tell: Callable[[Metrics], None]) -> Callable[[], None]:
+    """Look for a job's new epochs: tell of the metrics of each."""
+    known = len(history(folder))
+
+    def look() -> None:
+        nonlocal known
+        for metrics in history(folder)[known:]:
+            known += 1
+            tell(metrics)
+
+    return look
+
+
 @contextmanager
-def _told(folder: Path, tell: Callable[[Metrics], None]) -> Iterator[None]:
-    """Tell of each new epoch's metrics meanwhile: workers cannot call this process."""
-    ended, known = threading.Event(), len(history(folder))
+def _looking(look: Callable[[], None]) -> Iterator[None]:
+    ended = threading.Event()
 
     def watch() -> None:
-        nonlocal known
-        while True:
-            last = ended.wait(0.5)
-            for metrics in history(folder)[known:]:
-                known += 1
-                tell(metrics)
-            if last:
-                return
+        while not ended.wait(0.5):
+            look()
+        look()
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()

@@ -1,0 +1,11 @@
+"""Run folder: where a new run is to be."""
+
+import time
+from pathlib import Path
+
+TAKEN = "{0} holds a run already: choose another --run, or go on with it by: secateur resume {0}"
+
+
+def folder_for(name: str, run: str | Path | None) -> Path:
+    """Where a run of this name is to be; by default below `runs`, by the time."""
+    return Path(run or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}").expanduser()

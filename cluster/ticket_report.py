@@ -1,0 +1,36 @@
+"""Ticket report: what a lottery has found as a page that opens anywhere, and as a picture."""
+
+from base64 import b64encode
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .graph_record import PICTURE, REPORT, GraphRecord
+from .quantity import duration
+from .ticket_picture import VARIANTS, ticket_picture
+from .whole_file import write_whole
+
+
+def write_ticket_report(record: GraphRecord) -> tuple[Path, Path]:
+    """Write `report.html` and `tickets.png` into the run's folder and return their paths."""
+    found, config = record.tickets(), record.config
+    picture = ticket_picture(config.name, found)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("tickets.html").render(
+        config=config,
+        found=found,
+        state=record.journal.state,
+        elapsed=duration(record.journal.elapsed_seconds()),
+        names={variant: label for variant, (_, label) in VARIANTS.items()},
+        picture=b64encode(picture).decode(),
+    )
+    return (
+        write_whole(record.path / REPORT, page.encode()),
+        write_whole(record.path / PICTURE, picture),
+    )
