@@ -6,23 +6,16 @@ run that goes on does so from the last stage of each.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..actors.cores import available_cores
 from ..methods.exported import build
-from ..methods.icpg.fitting import Recipe
-from ..methods.icpg.masker import Masker
-from ..methods.icpg.rounds import Lottery, Plan
-from ..methods.icpg.sources import load_task
-from ..methods.icpg.task import Split, Task
-from ..methods.import_path import resolve
+from ..methods.icpg.rounds import Lottery
+from ..methods.icpg.task import Task
 from .checked import ConfigError, as_yaml
 from .coordinator import RunFailed
 from .drawn import Drawn
@@ -30,21 +23,18 @@ from .failures import failures_noted, make_folder
 from .graph_config import GraphConfig, settled, with_absolute_root
 from .graph_record import GraphRecord
 from .journal import Journal
+from .lottery import factory_of, lottery_of, splits_of, task_of, units_of
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD
-from .rounds import DENSE, Row, Unit, rows
+from .rounds import DENSE, Row, rows
 from .sitting import CONFIG
-from .ticket_report import write_ticket_report
+from .ticket_export import hand_out
 from .training import Scale, Worker, train_job
 from .whole_file import write_whole
 
 ICPG = "icpg"
 JOB = "lottery"
-NETWORKS = {
-    "graph": "secateur.methods.icpg.networks:GraphClassifier",
-    "node": "secateur.methods.icpg.networks:NodeClassifier",
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ def start(config: GraphConfig, directory: Path, watcher: Watcher, *, address: st
     """Check everything, make the run's folder, and work until the run is complete."""
     require_reachable(address)
     watcher.say("loading graphs")
-    task = _load(config)
+    task = task_of(config)
     config = settled(with_absolute_root(config), task.level)
     _check(config, task)
     make_folder(directory)
@@ -101,32 +91,6 @@ def status(path: Path, journal: Journal) -> dict[str, Any]:
     }
 
 
-def units_of(config: GraphConfig) -> list[Unit]:
-    """What there is to do, in the order in which workers take it: dense networks first."""
-    settings = config.icpg
-    folds = range(_folds(config))
-    return [
-        Unit(seed, fold, variant)
-        for variant in (DENSE, *settings.variants)
-        for seed in settings.seeds
-        for fold in folds
-    ]
-
-
-def _folds(config: GraphConfig) -> int:
-    return config.icpg.use or config.icpg.folds
-
-
-def _load(config: GraphConfig) -> Task:
-    return load_task(config.data.name, Path(config.data.root) if config.data.root else None)
-
-
-def splits_of(config: GraphConfig, task: Task) -> list[Split]:
-    """The splits that are run."""
-    settings = config.icpg
-    return task.splits(settings.folds, seed=0, selection=settings.selection)[: _folds(config)]
-
-
 def _check(config: GraphConfig, task: Task) -> None:
     """Refuse what cannot be, before anything starts."""
     splits_of(config, task)
@@ -147,65 +111,6 @@ def _check(config: GraphConfig, task: Task) -> None:
                 f"edge_weight=, batch=) of {batch.features.shape[1]} features: "
                 f"{str(error).splitlines()[0]}"
             ) from error
-
-
-def network_of(config: GraphConfig, task: Task) -> Callable[[], nn.Module]:
-    """What makes the dense network, with the weights that chance gives it."""
-    return partial(_made, *factory_of(config, task))
-
-
-def _made(factory: str, arguments: dict[str, Any]) -> nn.Module:
-    network: nn.Module = resolve(factory)(**arguments)
-    return network
-
-
-def factory_of(config: GraphConfig, task: Task) -> tuple[str, dict[str, Any]]:
-    """The dense network's factory and arguments."""
-    settings = config.network
-    sizes = {"ins": task.graphs.features.shape[1], "classes": task.classes}
-    if settings.factory is not None:
-        return settings.factory, sizes | settings.arguments
-    own = settings.model_dump(exclude={"factory", "arguments"}, exclude_none=True)
-    return NETWORKS[task.level], sizes | own | settings.arguments
-
-
-def masker_of(config: GraphConfig, task: Task) -> Callable[[], Masker]:
-    """What makes a masker, with the weights that chance gives it."""
-    return partial(Masker, **masker_arguments(config, task))
-
-
-def masker_arguments(config: GraphConfig, task: Task) -> dict[str, Any]:
-    """The masker's arguments."""
-    own = config.masker.model_dump(exclude={"learning_rate"})
-    plain = task.level == "node"
-    return {"ins": task.graphs.features.shape[1], "plain": plain, **own}
-
-
-def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit) -> Lottery:
-    """The lottery of one unit."""
-    training, settings = config.training, config.icpg
-    assert training.epochs
-    assert training.learning_rate
-    assert config.masker.learning_rate
-    recipe = Recipe(
-        training.epochs,
-        training.batch,
-        training.learning_rate,
-        config.masker.learning_rate,
-        training.weight_decay or 0.0,
-        training.precision,
-    )
-    return Lottery(
-        task,
-        split,
-        network_of(config, task),
-        masker_of(config, task),
-        recipe,
-        recipe,
-        Plan(settings.edges, settings.weights, settings.rule, settings.pairing),
-        "icpg" if unit.variant == DENSE else unit.variant,  # type: ignore[arg-type]
-        seed=1000 * unit.seed + unit.fold,
-    )
 
 
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:
@@ -236,8 +141,8 @@ def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -
                 f"the lottery failed: {error}; what was drawn is safe, go on from the last stage "
                 f"with: secateur resume {path}"
             ) from error
-    watcher.say("writing the report")
-    write_ticket_report(GraphRecord(path, journal))
+    watcher.say("timing the tickets, and handing them out")
+    hand_out(GraphRecord(path, journal), task_of(config))
     journal.note("completed", True)
 
 
@@ -253,7 +158,7 @@ def _scale(config: GraphConfig) -> Scale:
 def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:
     """Work through every unit whose turn is this worker's."""
     config, place = payload.config, worker.place
-    task = _load(config)
+    task = task_of(config)
     splits = splits_of(config, task)
     units = units_of(config)
     for unit in units[place.rank :: place.workers]:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from .weights import State, missing, state_of
 
 FORMAT = 1
 ONNX, WEIGHTS, CARD = "model.onnx", "model.safetensors", "model.json"
+TICKET = "ticket"
+"""The key of a card that tells of a graph network's ticket."""
 
 
 def save(directory: Path, network: nn.Module, model: bytes, card: dict[str, Any]) -> None:
@@ -24,15 +27,24 @@ def save(directory: Path, network: nn.Module, model: bytes, card: dict[str, Any]
 
     `card` must name the network's `factory` and `arguments`.
     """
+    write_folder(directory, {ONNX: model, WEIGHTS: tensors(state_of(network))}, card)
+
+
+def write_folder(directory: Path, files: Mapping[str, bytes], card: dict[str, Any]) -> None:
+    """Write files and a card into a new or an emptied folder: whole, or not there."""
     beside = directory.with_name(directory.name + ".partial")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    (beside / ONNX).write_bytes(model)
-    state = {name: tensor.contiguous() for name, tensor in state_of(network).items()}
-    (beside / WEIGHTS).write_bytes(save_tensors(state))
+    for name, content in files.items():
+        (beside / name).write_bytes(content)
     (beside / CARD).write_text(json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
     shutil.rmtree(directory, ignore_errors=True)
     os.replace(beside, directory)
+
+
+def tensors(state: State) -> bytes:
+    """Return tensors as a safetensors file holds them."""
+    return save_tensors({name: tensor.contiguous() for name, tensor in state.items()})
 
 
 def read_card(directory: Path) -> dict[str, Any]:
@@ -57,7 +69,9 @@ def read_card(directory: Path) -> dict[str, Any]:
 def load(directory: Path) -> nn.Module:
     """Rebuild an exported network as a PyTorch module in evaluation mode."""
     card = read_card(directory)
-    state = _read_state(directory / WEIGHTS)
+    if TICKET in card:
+        raise ValueError(f"{directory} holds a ticket of a graph network: use secateur.load")
+    state = read_state(directory / WEIGHTS)
     return rebuild(card["factory"], card["arguments"], state, source=directory / WEIGHTS)
 
 
@@ -82,7 +96,8 @@ def build(factory: str, arguments: dict[str, Any]) -> nn.Module:
     return network
 
 
-def _read_state(path: Path) -> State:
+def read_state(path: Path) -> State:
+    """Return the tensors of a safetensors file."""
     try:
         return load_tensors(path.read_bytes())
     except Exception as error:

@@ -4,6 +4,7 @@ Where the weight enters is the authors' way: before GCN's normalisation, on GIN'
 GAT's softmax. Self-loops always weigh 1.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,7 +12,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch_geometric.nn import GCNConv, MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
+from torch_geometric.typing import OptTensor  # its inspection does not know the newer spelling
 from torch_geometric.utils import add_self_loops, softmax
+
+from .compaction import Units
 
 Convolution = Literal["gcn", "gin", "gat", "mlp"]
 """What a layer does; `mlp` looks at each node alone."""
@@ -47,6 +51,33 @@ def convolution(kind: Convolution, ins: int, outs: int, *, heads: int = 1) -> nn
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The tensors of a layer that read its inputs and that write its outputs, and units within.
+
+    Nothing is written where outputs cannot be removed one by one: GAT's attention reads them too.
+    """
+
+    read: str
+    written: tuple[str, ...]
+    within: tuple[Units, ...] = ()
+
+
+def ports(kind: Convolution, name: str) -> Ports:
+    """The ports of the layer of this name."""
+    match kind:
+        case "gcn":
+            return Ports(f"{name}.lin.weight", (f"{name}.lin.weight", f"{name}.bias"))
+        case "gin":
+            first, second = (f"{name}.first", f"{name}.second")
+            within = Units((f"{first}.weight", f"{first}.bias"), (f"{second}.weight",))
+            return Ports(f"{first}.weight", (f"{second}.weight", f"{second}.bias"), (within,))
+        case "gat":
+            return Ports(f"{name}.linear.weight", ())
+        case _:
+            return Ports(f"{name}.linear.weight", (f"{name}.linear.weight", f"{name}.linear.bias"))
+
+
 class Alone(nn.Module):
     """A linear layer that takes edges and looks at none."""
 
@@ -74,7 +105,7 @@ class GIN(MessagePassing):  # type: ignore[misc]
         found: Tensor = self.second(F.relu(self.first((1 + self.eps) * x + around)))
         return found
 
-    def message(self, x_j: Tensor, weights: Tensor | None) -> Tensor:
+    def message(self, x_j: Tensor, weights: OptTensor) -> Tensor:
         """What a neighbour says, (edges, ins)."""
         return x_j if weights is None else weights.unsqueeze(1) * x_j
 

@@ -1,7 +1,32 @@
-"""Features: what a network sees of nodes whose graphs were published with labels at most."""
+"""Features: what a network sees of the nodes of a graph as it was published."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """How published features become what is seen.
+
+    `degrees`: joined by degrees, one-hot up to `cap`; `rows`: each node's sum to 1; `given`: as
+    they are.
+    """
+
+    kind: Literal["degrees", "rows", "given"]
+    cap: int = 0
+
+    def __call__(self, features: Tensor | None, edges: Tensor, nodes: int) -> Tensor:
+        """Return what is seen, (nodes, features), of published features and edges (2, edges)."""
+        if self.kind == "degrees":
+            return with_degrees(features, edges, nodes, cap=self.cap)
+        if features is None:
+            raise ValueError("the graph has no node features (x), and some are expected")
+        if self.kind == "given":
+            return features.float()
+        return features.float() / features.float().sum(dim=1, keepdim=True).clamp(min=1.0)
 
 
 def with_degrees(features: Tensor | None, edges: Tensor, nodes: int, *, cap: int) -> Tensor:

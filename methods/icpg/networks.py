@@ -3,13 +3,15 @@
 Any other module of PyTorch Geometric that takes these does as well.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch_geometric.nn import global_add_pool
 
-from .convolutions import Convolution, convolution, prepared
+from .compaction import Units
+from .convolutions import Convolution, Ports, convolution, ports, prepared
 
 
 class Stack(nn.Module):
@@ -31,6 +33,15 @@ class Stack(nn.Module):
         for norm, layer in zip(self.norms, self.layers, strict=True):
             x = F.relu(layer(norm(x), edges, weights))
         return x
+
+    def units(self, name: str, reader: str) -> tuple[Units, list[Units]]:
+        """The units of inputs, and of all layers, the last of which `reader` reads."""
+        layers = [ports(self.kind, f"{name}.layers.{place}") for place in range(len(self.layers))]
+        norms = [batch_norm(f"{name}.norms.{place}") for place in range(len(self.layers))]
+        first = (f"{name}.linear.weight", f"{name}.linear.bias")
+        return Units(batch_norm(f"{name}.norm"), (first[0],)), _chained(
+            first, layers, norms, reader
+        )
 
 
 class Plain(nn.Module):
@@ -55,6 +66,37 @@ class Plain(nn.Module):
                 x = F.relu(x)
             x = layer(F.dropout(x, self.dropout, self.training), edges, weights)
         return x
+
+    def units(self, name: str) -> tuple[Units, list[Units]]:
+        """The units of inputs, and of what lies between the layers."""
+        layers = [ports(self.kind, f"{name}.layers.{place}") for place in range(len(self.layers))]
+        last = layers[-1]
+        between = _chained(layers[0].written, layers[1:-1], [()] * len(layers[1:]), last.read)
+        hidden = [*layers[0].within, *between, *last.within] if len(layers) > 1 else []
+        return Units((), (layers[0].read,)), hidden
+
+
+def batch_norm(name: str) -> tuple[str, ...]:
+    """The tensors of a BatchNorm that hold a row for each channel."""
+    return tuple(f"{name}.{part}" for part in ("weight", "bias", "running_mean", "running_var"))
+
+
+def _chained(
+    written: tuple[str, ...],
+    layers: Sequence[Ports],
+    norms: Sequence[tuple[str, ...]],
+    reader: str,
+) -> list[Units]:
+    """Units that one layer writes and the next one reads, maybe behind a BatchNorm."""
+    found = []
+    for layer, norm in zip(layers, norms, strict=False):
+        if written:
+            found.append(Units((*written, *norm), (layer.read,)))
+        found += layer.within
+        written = layer.written
+    if written:
+        found.append(Units(written, (reader,)))
+    return found
 
 
 class GraphClassifier(nn.Module):
@@ -87,6 +129,14 @@ class GraphClassifier(nn.Module):
         found: Tensor = self.last(self.last_norm(F.relu(self.linear(self.norm(pooled)))))
         return found
 
+    def units(self) -> tuple[Units, list[Units]]:
+        """The units of inputs, and all hidden ones."""
+        inputs, hidden = self.nodes.units("nodes", "linear.weight")
+        if self.nodes.kind != "gat":  # the last of them pass the BatchNorm behind the pooling, too
+            hidden[-1] = Units((*hidden[-1].written, *batch_norm("norm")), hidden[-1].read)
+        own = Units(("linear.weight", "linear.bias", *batch_norm("last_norm")), ("last.weight",))
+        return inputs, [*hidden, own]
+
 
 class NodeClassifier(nn.Module):
     """Classifies nodes: convolutions with ReLU and dropout in between."""
@@ -115,3 +165,7 @@ class NodeClassifier(nn.Module):
         """Return logits of shape (nodes, classes) for features of shape (nodes, ins)."""
         found: Tensor = self.nodes(x, edge_index, edge_weight)
         return found
+
+    def units(self) -> tuple[Units, list[Units]]:
+        """The units of inputs, and all hidden ones."""
+        return self.nodes.units("nodes")

@@ -21,7 +21,7 @@ from torch_geometric.data import Data, InMemoryDataset
 from torch_geometric.datasets import PPI, CitationFull, Planetoid, TUDataset
 
 from ..import_path import resolve
-from .features import with_degrees
+from .features import Features
 from .graphs import Graphs, ends
 from .task import Split, Task
 
@@ -92,7 +92,12 @@ def _tu(name: str, root: Path | None) -> Task:
 
 
 def graph_task(
-    name: str, features: Tensor | None, edges: Tensor, nodes: Tensor, labels: Tensor, cap: int
+    name: str,
+    features: Tensor | None,
+    edges: Tensor,
+    nodes: Tensor,
+    labels: Tensor,
+    cap: int = DEGREES,
 ) -> Task:
     """Make a task of graphs that are given end to end; their features are joined by degrees.
 
@@ -104,9 +109,11 @@ def graph_task(
     graph = torch.bucketize(edges[0], node_ends[1:], right=True)
     edges = edges[:, torch.argsort(graph, stable=True)]
     counts = torch.bincount(graph, minlength=len(nodes))
-    seen = with_degrees(features, edges, int(node_ends[-1]), cap=cap)
-    graphs = Graphs(seen, edges, node_ends, ends(counts), labels)
-    return Task(name, "graph", graphs, int(labels.max()) + 1, cap, None)
+    seen = Features("degrees", cap)
+    graphs = Graphs(
+        seen(features, edges, int(node_ends[-1])), edges, node_ends, ends(counts), labels
+    )
+    return Task(name, "graph", graphs, int(labels.max()) + 1, seen, None)
 
 
 def _collated(data: InMemoryDataset) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
@@ -169,26 +176,21 @@ def _ppi(name: str, root: Path | None) -> Task:
     counts = torch.bincount(graph, minlength=sum(sizes))
     graphs = Graphs(torch.cat(features), all_edges, node_ends, ends(counts), torch.cat(labels))
     numbers = torch.split(torch.arange(sum(sizes)), sizes)
-    return Task(name, "node", graphs, graphs.labels.shape[1], None, Split(*numbers))
+    return Task(name, "node", graphs, graphs.labels.shape[1], Features("given"), Split(*numbers))
 
 
 def node_task(name: str, data: Data, split: Split) -> Task:
-    """Make a task of one graph whose nodes are told apart; features are normalised by row."""
-    if data.x is None:
-        seen = with_degrees(None, data.edge_index, data.num_nodes, cap=DEGREES)
-    else:
-        seen = data.x.float()
-        seen = seen / seen.sum(dim=1, keepdim=True).clamp(min=1.0)
+    """Make a task of one graph whose nodes are told apart."""
     edges = data.edge_index[:, data.edge_index[0] != data.edge_index[1]]
+    seen = Features("degrees", DEGREES) if data.x is None else Features("rows")
     graphs = Graphs(
-        seen,
+        seen(data.x, edges, data.num_nodes),
         edges,
         torch.tensor([0, data.num_nodes]),
         torch.tensor([0, edges.shape[1]]),
         data.y,
     )
-    cap = DEGREES if data.x is None else None
-    return Task(name, "node", graphs, int(data.y.max()) + 1, cap, split)
+    return Task(name, "node", graphs, int(data.y.max()) + 1, seen, split)
 
 
 def _masks(data: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
+from .features import Features
 from .graphs import Batch, Graphs
 
 Level = Literal["graph", "node"]
@@ -35,15 +36,15 @@ class Split:
 class Task:
     """What is learned: the class of graphs or nodes, or, with several labels, each label's.
 
-    `degree_cap` is what the features were made with (`features.py`), None where they were given.
-    `split` is the published one; graphs without one are split into folds.
+    `seen` is how the features were made of the published ones. `split` is the published one; graphs
+    without one are split into folds.
     """
 
     name: str
     level: Level
     graphs: Graphs
     classes: int
-    degree_cap: int | None
+    seen: Features
     split: Split | None
 
     def __post_init__(self) -> None:

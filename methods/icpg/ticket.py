@@ -1,0 +1,168 @@
+"""Ticket: a graph network that is smaller, and what makes graphs smaller for it.
+
+A folder with safetensors and JSON that needs nothing else. There are no masks in it: edges are
+removed by a transform, dead units are cut off, and further weights are plain zeros.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform
+
+from ..exported import TICKET, WEIGHTS, build, read_card, read_state, rebuild, tensors, write_folder
+from ..weights import State, state_of
+from .compaction import Layered, compacted
+from .edges import EdgePruner
+from .features import Features
+from .graphs import Graphs
+from .masker import Masker
+from .rounds import Kept, Plan
+
+MASKERS = "maskers.safetensors"
+
+
+class Ticket(NamedTuple):
+    """What `secateur.load` gives of a ticket: the network, and the transform of its graphs."""
+
+    network: nn.Module
+    transform: "Thinned"
+
+
+class Thinned(BaseTransform):  # type: ignore[misc]
+    """Takes a published graph and returns what a ticket's network sees, with fewer edges.
+
+    A transform of PyTorch Geometric, for data sets and loaders: features are made as for training,
+    each round's masker removes its share of the edges, and inputs that nobody reads are left out.
+    """
+
+    def __init__(
+        self, maskers: Sequence[Masker], plan: Plan, seen: Features, inputs: Tensor
+    ) -> None:
+        self.maskers, self.plan, self.seen, self.inputs = maskers, plan, seen, inputs
+
+    def forward(self, data: Data) -> Data:
+        """Return a graph with x of shape (nodes, inputs), fewer edges, and no edge attributes."""
+        edges = data.edge_index[:, data.edge_index[0] != data.edge_index[1]]
+        seen = self.seen(data.x, edges, data.num_nodes)
+        if (got := seen.shape[1]) <= int(self.inputs.max()) or got != self._expected():
+            raise ValueError(
+                f"the ticket's graphs have {self._expected()} features, this one has {got}: it is "
+                "of another data set"
+            )
+        graphs = Graphs(
+            seen,
+            edges,
+            torch.tensor([0, data.num_nodes]),
+            torch.tensor([0, edges.shape[1]]),
+            torch.zeros(1, dtype=torch.int64),
+        )
+        left = edges[:, thinned(graphs, self.maskers, self.plan)]
+        thin = data.clone()
+        for key in ("edge_attr", "edge_weight"):
+            if key in thin:
+                del thin[key]
+        thin.x, thin.edge_index = seen[:, self.inputs], left
+        return thin
+
+    def _expected(self) -> int:
+        if not self.maskers:
+            return int(self.inputs.max()) + 1
+        return self.maskers[0].ins
+
+
+def thinned(graphs: Graphs, maskers: Sequence[Masker], plan: Plan) -> Tensor:
+    """Return which edges are left, (edges,), after each masker in turn has removed its share."""
+    pruner = EdgePruner(graphs, share=plan.edges, rule=plan.rule, pairing=plan.pairing)
+    kept = torch.ones(graphs.edges.shape[1], dtype=torch.bool)
+    for number, masker in enumerate(maskers, start=1):
+        left = graphs.edges[:, kept]
+        with torch.no_grad():
+            scores = masker.eval().logits(graphs.features, left)
+        kept = pruner.prune(kept, scores, number)
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a ticket is made of: the network as trained, what it keeps, and each round's masker."""
+
+    factory: str
+    arguments: dict[str, Any]
+    state: State
+    kept: Kept
+    maskers: Sequence[State]
+    masker_arguments: dict[str, Any]
+    plan: Plan
+    seen: Features
+
+
+def small(drawing: Drawing) -> tuple[nn.Module, Tensor]:
+    """Return the network without dead units, and the numbers of the inputs that it reads.
+
+    A network that does not tell its units (`compaction.py`) stays as it is.
+    """
+    dense = build(drawing.factory, drawing.arguments)
+    state, inputs = drawing.state, torch.arange(drawing.masker_arguments["ins"])
+    if isinstance(dense, Layered):
+        state, inputs = compacted(dense, state)
+    return rebuild(drawing.factory, drawing.arguments, state, source=Path(drawing.factory)), inputs
+
+
+def save(directory: Path, drawing: Drawing, found: Mapping[str, Any]) -> None:
+    """Write a ticket; `found` goes into its card as well."""
+    network, inputs = small(drawing)
+    maskers = {
+        f"{number}.{name}": tensor
+        for number, state in enumerate(drawing.maskers, start=1)
+        for name, tensor in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    card = {
+        TICKET: {
+            "round": drawing.kept.round,
+            "edges_gone": drawing.kept.edges_gone,
+            "weights_gone": drawing.kept.weights_gone,
+            "plan": asdict(drawing.plan),
+            "features": asdict(drawing.seen),
+            "inputs": inputs.tolist(),
+            "masker": drawing.masker_arguments,
+        },
+        "factory": drawing.factory,
+        "arguments": drawing.arguments,
+        "params": sum(tensor.numel() for tensor in state_of(network).values()),
+        "dense_params": sum(tensor.numel() for tensor in drawing.state.values()),
+        **found,
+    }
+    files = {WEIGHTS: tensors(state_of(network)), MASKERS: tensors(maskers)}
+    write_folder(directory, files, card)
+
+
+def load(directory: Path) -> Ticket:
+    """Rebuild a ticket in evaluation mode; a ValueError says what is wrong with the folder."""
+    card = read_card(directory)
+    about = card[TICKET]
+    state = read_state(directory / WEIGHTS)
+    network = rebuild(card["factory"], card["arguments"], state, source=directory / WEIGHTS)
+    held = read_state(directory / MASKERS)
+    maskers = []
+    for number in range(1, about["round"] + 1):
+        masker = Masker(**about["masker"])
+        own = {
+            name.removeprefix(f"{number}."): tensor
+            for name, tensor in held.items()
+            if name.startswith(f"{number}.")
+        }
+        masker.load_state_dict(own, strict=False)
+        maskers.append(masker.eval())
+    transform = Thinned(
+        maskers,
+        Plan(**about["plan"]),
+        Features(**about["features"]),
+        torch.tensor(about["inputs"]),
+    )
+    return Ticket(network, transform)
