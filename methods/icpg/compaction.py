@@ -46,6 +46,8 @@ def compacted(network: Layered, state: State) -> tuple[State, Tensor]:
             break
         alive = now
     for units, kept in alive.items():
+        if not kept.any():
+            kept[0] = True  # no layer is empty
         for name in units.written:
             state[name] = state[name][kept]
         for name in units.read:
@@ -54,8 +56,5 @@ def compacted(network: Layered, state: State) -> tuple[State, Tensor]:
 
 
 def _read(units: Units, state: State) -> Tensor:
-    """Which units somebody reads; one always stays, so that no layer is empty."""
-    kept = torch.stack([(state[name] != 0).any(dim=0) for name in units.read]).any(dim=0)
-    if not kept.any():
-        kept[0] = True
-    return kept
+    """Which units somebody reads."""
+    return torch.stack([(state[name] != 0).any(dim=0) for name in units.read]).any(dim=0)
