@@ -94,23 +94,23 @@ def status(path: Path, journal: Journal) -> dict[str, Any]:
 def _check(config: GraphConfig, task: Task) -> None:
     """Refuse what cannot be, before anything starts."""
     splits_of(config, task)
-    network = build(*factory_of(config, task))
     if "ugs" in config.icpg.variants and not task.one_graph:
         raise ConfigError(
             f"icpg.variants: ugs learns a mask for every edge of one graph, {task.name} has "
             f"{len(task.graphs)}: leave it out"
         )
     batch = task.graphs.batch(torch.arange(min(2, len(task.graphs))))
-    with torch.no_grad():
-        weights = torch.full((batch.edges.shape[1],), 0.5)
-        try:
-            network.eval()(batch.features, batch.edges, edge_weight=weights, batch=batch.graph)
-        except (TypeError, RuntimeError) as error:
-            raise ConfigError(
-                f"network.factory {config.network.factory}: must take (x, edge_index, "
-                f"edge_weight=, batch=) of {batch.features.shape[1]} features: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
+    weights = torch.full((batch.edges.shape[1],), 0.5)
+    factory, arguments = factory_of(config, task)
+    try:
+        network = build(factory, arguments).eval()
+        with torch.no_grad():
+            network(batch.features, batch.edges, edge_weight=weights, batch=batch.graph)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"network: {factory} must take {', '.join(arguments)}, and its network (x, edge_index, "
+            f"edge_weight=, batch=): {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:

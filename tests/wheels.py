@@ -31,3 +31,8 @@ def wheels(count: int = 48, *, lonely: bool = False) -> Task:
         [part + shift for part, shift in zip(parts, ends(nodes)[:-1], strict=True)], dim=1
     )
     return graph_task("wheels", None, edges, nodes, torch.tensor(labels), cap=6)
+
+
+def task(_root: object = None) -> Task:
+    """The data set of an import path: `wheels:task`."""
+    return wheels(lonely=True)
