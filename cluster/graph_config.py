@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from .checked import Section, checked, read
 
-VariantName = Literal["icpg", "random", "weights", "edges", "ugs"]
+VariantName = Literal["icpg", "random", "weights", "edges", "ugs", "transfer"]
 ConvolutionName = Literal["gcn", "gin", "gat", "mlp"]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -22,9 +22,12 @@ class GraphData(Section):
 
 
 class GraphNetwork(Section):
-    """The graph network: one of ours, or any by import path, called with (ins, classes, arguments).
+    """The graph network: one of ours, or any by import path.
 
-    What is left out is what the authors have for graphs, or for nodes.
+    A `factory` is called with `ins` and `classes`, how many features and classes there are, and
+    with `arguments`; where these name the words ins and classes as values, with them alone:
+    `{in_channels: ins, hidden_channels: 64, num_layers: 3, out_channels: classes}`. What is left
+    out is what the authors have for graphs, or for nodes.
     """
 
     factory: str | None = None
@@ -51,6 +54,7 @@ class Icpg(Section):
     """The lottery: what each round removes, how tickets are chosen, and what they compete with.
 
     `folds` cut the graphs, of which the first `use` are run; node tasks have a published split.
+    The variant `transfer` removes the edges that the maskers of another run choose, `maskers_of`.
     """
 
     rounds: Count = 12
@@ -63,6 +67,7 @@ class Icpg(Section):
     folds: Annotated[int, Field(ge=3)] = 10
     use: Count | None = None
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: [0])
+    maskers_of: str | None = None
 
     @field_validator("variants", "seeds")
     @classmethod
@@ -75,6 +80,8 @@ class Icpg(Section):
     def _use_what_there_is(self) -> "Icpg":
         if self.use is not None and self.use > self.folds:
             raise ValueError(f"use must be at most folds, {self.folds}, got {self.use}")
+        if ("transfer" in self.variants) != (self.maskers_of is not None):
+            raise ValueError("the variant transfer and maskers_of belong together")
         return self
 
 
@@ -151,7 +158,15 @@ def check_graph_config(values: dict[str, Any], *, source: str) -> GraphConfig:
     return checked(GraphConfig, values, source=source)
 
 
-def with_absolute_root(config: GraphConfig) -> GraphConfig:
-    """Let a resume from another folder find the same data."""
-    root = config.data.root and str(Path(config.data.root).expanduser().absolute())
-    return config.model_copy(update={"data": config.data.model_copy(update={"root": root})})
+def with_absolute_paths(config: GraphConfig) -> GraphConfig:
+    """Let a resume from another folder find the same data and the same other run."""
+    root, other = (
+        given and str(Path(given).expanduser().absolute())
+        for given in (config.data.root, config.icpg.maskers_of)
+    )
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"root": root}),
+            "icpg": config.icpg.model_copy(update={"maskers_of": other}),
+        }
+    )

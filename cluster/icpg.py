@@ -6,6 +6,7 @@ run that goes on does so from the last stage of each.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +15,25 @@ import torch
 
 from ..actors.cores import available_cores
 from ..methods.exported import build
-from ..methods.icpg.rounds import Lottery
+from ..methods.icpg.masker import Masker
+from ..methods.icpg.rounds import Kept, Lottery
 from ..methods.icpg.task import Task
 from .checked import ConfigError, as_yaml
 from .coordinator import RunFailed
 from .drawn import Drawn
 from .failures import failures_noted, make_folder
-from .graph_config import GraphConfig, settled, with_absolute_root
+from .graph_config import GraphConfig, settled, with_absolute_paths
 from .graph_record import GraphRecord
 from .journal import Journal
 from .lottery import factory_of, lottery_of, splits_of, task_of, units_of
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD
-from .rounds import DENSE, Row, rows
+from .rounds import DENSE, TRANSFER, Row, rows
 from .sitting import CONFIG
 from .ticket_export import hand_out
 from .training import Scale, Worker, train_job
+from .transfer import Transfer
 from .whole_file import write_whole
 
 ICPG = "icpg"
@@ -50,7 +53,7 @@ def start(config: GraphConfig, directory: Path, watcher: Watcher, *, address: st
     require_reachable(address)
     watcher.say("loading graphs")
     task = task_of(config)
-    config = settled(with_absolute_root(config), task.level)
+    config = settled(with_absolute_paths(config), task.level)
     _check(config, task)
     make_folder(directory)
     write_whole(directory / CONFIG, as_yaml(config).encode())
@@ -94,6 +97,8 @@ def status(path: Path, journal: Journal) -> dict[str, Any]:
 def _check(config: GraphConfig, task: Task) -> None:
     """Refuse what cannot be, before anything starts."""
     splits_of(config, task)
+    if TRANSFER in config.icpg.variants:
+        Transfer(config, task, units_of(config)[0])
     if "ugs" in config.icpg.variants and not task.one_graph:
         raise ConfigError(
             f"icpg.variants: ugs learns a mask for every edge of one graph, {task.name} has "
@@ -163,11 +168,16 @@ def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:
     units = units_of(config)
     for unit in units[place.rank :: place.workers]:
         lottery = lottery_of(config, task, splits[unit.fold], unit)
-        draw_all(lottery, Drawn(payload.run, unit), config.icpg.rounds)
+        draw = Transfer(config, task, unit).draw if unit.variant == TRANSFER else lottery.draw
+        draw_all(lottery, draw, Drawn(payload.run, unit), config.icpg.rounds)
     worker.report({"epoch": 1, "units": len(units)}, lambda _: None)
 
 
-def draw_all(lottery: Lottery, drawn: Drawn, rounds: int) -> None:
+Draw = Callable[[Kept], tuple[Kept, Masker | None]]
+"""Makes what the next round keeps."""
+
+
+def draw_all(lottery: Lottery, draw: Draw, drawn: Drawn, rounds: int) -> None:
     """Play every round of a unit that is not over yet."""
     kept, soft_s = lottery.begin(), 0.0
     dense = drawn.unit.variant == DENSE
@@ -176,7 +186,7 @@ def draw_all(lottery: Lottery, drawn: Drawn, rounds: int) -> None:
             known = drawn.kept(number)
             if known is None:
                 began = time.monotonic()
-                kept, masker = lottery.draw(kept)
+                kept, masker = draw(kept)
                 soft_s = time.monotonic() - began
                 drawn.keep(kept, masker, soft_s)
             else:

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..methods.icpg.fitting import Recipe
 from ..methods.icpg.masker import Masker
-from ..methods.icpg.rounds import Lottery, Plan
+from ..methods.icpg.rounds import VARIANTS, Lottery, Plan
 from ..methods.icpg.sources import load_task
 from ..methods.icpg.task import Split, Task
 from ..methods.import_path import resolve
@@ -64,7 +64,12 @@ def factory_of(config: GraphConfig, task: Task) -> tuple[str, dict[str, Any]]:
     settings = config.network
     sizes = {"ins": task.graphs.features.shape[1], "classes": task.classes}
     if settings.factory is not None:
-        return settings.factory, sizes | settings.arguments
+        named = {
+            name: sizes[value] if isinstance(value, str) and value in sizes else value
+            for name, value in settings.arguments.items()
+        }
+        named_alone = named != settings.arguments
+        return settings.factory, named if named_alone else sizes | named
     own = settings.model_dump(exclude={"factory", "arguments"}, exclude_none=True)
     return NETWORKS[task.level], sizes | own | settings.arguments
 
@@ -103,6 +108,6 @@ def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit) -> Lot
         recipe,
         recipe,
         Plan(settings.edges, settings.weights, settings.rule, settings.pairing),
-        "icpg" if unit.variant == DENSE else unit.variant,  # type: ignore[arg-type]
+        unit.variant if unit.variant in VARIANTS else "icpg",
         seed=1000 * unit.seed + unit.fold,
     )

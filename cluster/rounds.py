@@ -9,8 +9,8 @@ from typing import Any
 ROUNDS = "rounds"
 """The folder in a run's that holds a folder for every unit."""
 
-DENSE = "dense"
-"""The variant that nothing is removed from; its round is 0."""
+DENSE, TRANSFER = "dense", "transfer"
+"""What nothing is removed from, in a round 0; and what another run's maskers remove edges from."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -14,6 +14,7 @@ VARIANTS = {
     "weights": ("#e69f00", "weights alone"),
     "edges": ("#009e73", "edges alone"),
     "ugs": ("#cc79a7", "UGS"),
+    "transfer": ("#d55e00", "transferred"),
 }
 """The colour and the name of each variant; after Okabe and Ito, safe for colour-blind readers."""
 

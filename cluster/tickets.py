@@ -141,7 +141,7 @@ def tickets_of(
                 number,
                 len(mine),
                 0.0 if variant == "weights" else 1 - (1 - edges) ** number,
-                0.0 if variant == "edges" else 1 - (1 - weights) ** number,
+                0.0 if variant in ("edges", "transfer") else 1 - (1 - weights) ** number,
                 _mean(row.edges_gone for row in mine.values()),
                 _mean(row.weights_gone for row in mine.values()),
                 _mean(row.test for row in mine.values()),

@@ -1,0 +1,74 @@
+"""Transfer: edges that the maskers of another run choose, for another network or other graphs."""
+
+from pathlib import Path
+
+import torch
+
+from ..methods.icpg.masker import Masker
+from ..methods.icpg.rounds import Kept, Plan
+from ..methods.icpg.task import Task
+from ..methods.icpg.ticket import thinned
+from .checked import ConfigError
+from .drawn import Drawn
+from .graph_config import GraphConfig
+from .graph_record import GraphRecord
+from .lottery import masker_arguments
+from .rounds import Unit
+
+
+class Transfer:
+    """Draws tickets whose weights are whole and whose edges another run's maskers choose.
+
+    Where that run had the same graphs and folds, its maskers have not seen this fold's test part
+    either: it is the same fold's that choose. Elsewhere they are those of its first seed and fold.
+    """
+
+    def __init__(self, config: GraphConfig, task: Task, unit: Unit) -> None:
+        """Open the other run; a ConfigError says why its maskers cannot choose here."""
+        assert config.icpg.maskers_of
+        record = GraphRecord(Path(config.icpg.maskers_of))
+        other = record.config
+        self._task, self._same = task, _same_folds(config, other)
+        fold = (unit.seed, unit.fold) if self._same else (other.icpg.seeds[0], 0)
+        self._drawn = Drawn(record.path, Unit(*fold, "icpg"))
+        settings = other.icpg
+        self._plan = Plan(settings.edges, settings.weights, settings.rule, settings.pairing)
+        known = self._drawn.kept(1)
+        if known is None or self._drawn.kept(config.icpg.rounds) is None:
+            raise ConfigError(
+                f"icpg.maskers_of: {record.path} has no {config.icpg.rounds} rounds of "
+                f"{self._drawn.unit.name}: choose fewer icpg.rounds, or go on with that run"
+            )
+        ins = task.graphs.features.shape[1]
+        self._arguments = {**masker_arguments(other, task), "ins": ins}
+        shape = Masker(**self._arguments).state_dict()
+        if any(one.shape != shape[name].shape for name, one in known[1].items()):
+            raise ConfigError(
+                f"icpg.maskers_of: the maskers of {record.path} read other features than the {ins} "
+                f"of {task.name}"
+            )
+
+    def draw(self, kept: Kept) -> tuple[Kept, None]:
+        """Return what the next round keeps."""
+        number = kept.round + 1
+        maskers = []
+        for round_ in range(1, number + 1):
+            known = self._drawn.kept(round_)
+            assert known is not None
+            theirs, state, _ = known
+            masker = Masker(**self._arguments)
+            masker.load_state_dict(state)
+            maskers.append(masker)
+        edges = theirs.edges if self._same else self._chosen(maskers)
+        return Kept(number, kept.masks, edges), None
+
+    def _chosen(self, maskers: list[Masker]) -> torch.Tensor:
+        return thinned(self._task.graphs, maskers, self._plan)
+
+
+def _same_folds(config: GraphConfig, other: GraphConfig) -> bool:
+    mine, theirs = (
+        (one.data.name, one.icpg.folds, one.icpg.selection, one.icpg.seeds, one.icpg.use)
+        for one in (config, other)
+    )
+    return mine == theirs
