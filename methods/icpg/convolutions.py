@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GCNConv, MessagePassing
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.typing import OptTensor  # its inspection does not know the newer spelling
-from torch_geometric.utils import add_self_loops, softmax
+from torch_geometric.utils import add_self_loops, softmax, spmm, to_torch_csr_tensor
 
 from .compaction import Units
 
@@ -21,20 +21,37 @@ Convolution = Literal["gcn", "gin", "gat", "mlp"]
 """What a layer does; `mlp` looks at each node alone."""
 
 Prepared = tuple[Tensor, Tensor | None]
-"""Edges of shape (2, edges), and their weights of shape (edges,), as the layers take them."""
+"""Edges of shape (2, edges), and their weights of shape (edges,), as the layers take them.
+
+Or the sparse matrix (targets, sources) of both, where nobody asks for the weights' gradient: sums
+over neighbours are several times as fast.
+"""
 
 
 def prepared(kind: Convolution, edges: Tensor, weights: Tensor | None, nodes: int) -> Prepared:
     """Do once what all layers of a kind need: GCN's normalisation, GAT's self-loops."""
+    sparse = weights is None or not weights.requires_grad
+    sparse = sparse and not torch.is_autocast_enabled(edges.device.type)
     match kind:
         case "gcn":
             known = gcn_norm(edges, weights, nodes, add_self_loops=True, dtype=torch.float32)
+            if sparse:
+                known = _matrix(known[0], known[1], nodes), None
+        case "gin" if sparse and weights is None:
+            known = _matrix(edges, torch.ones(edges.shape[1]), nodes), None
         case "gat":
             given = torch.ones(edges.shape[1]) if weights is None else weights
             known = add_self_loops(edges, given, fill_value=1.0, num_nodes=nodes)
         case _:
             known = edges, weights
     return known[0], known[1]
+
+
+def _matrix(edges: Tensor, weights: Tensor, nodes: int) -> Tensor:
+    unchecked = torch.sparse.check_sparse_tensor_invariants(False)  # type: ignore[no-untyped-call]
+    with unchecked:  # it is sound as it is made
+        matrix: Tensor = to_torch_csr_tensor(edges.flip(0), weights, (nodes, nodes))
+    return matrix
 
 
 def convolution(kind: Convolution, ins: int, outs: int, *, heads: int = 1) -> nn.Module:
@@ -108,6 +125,11 @@ class GIN(MessagePassing):  # type: ignore[misc]
     def message(self, x_j: Tensor, weights: OptTensor) -> Tensor:
         """What a neighbour says, (edges, ins)."""
         return x_j if weights is None else weights.unsqueeze(1) * x_j
+
+    def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:
+        """The sums over neighbours at once, (nodes, ins)."""
+        sums: Tensor = spmm(adj_t, x, "sum")
+        return sums
 
 
 class GAT(MessagePassing):  # type: ignore[misc]

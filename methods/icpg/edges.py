@@ -79,6 +79,16 @@ def best_of_each(graph: Tensor, scores: Tensor, wanted: Tensor) -> Tensor:
     return chosen
 
 
+def steady(scores: Tensor) -> Tensor:
+    """Return scores to 16 bits of their mantissa.
+
+    Beyond these they depend on which other graphs were scored with them, and edges that a graph's
+    symmetry makes equal would be ranked by chance.
+    """
+    mantissa, exponent = torch.frexp(scores)
+    return torch.ldexp(torch.round(mantissa * 2.0**16) / 2.0**16, exponent)
+
+
 def _pairs(graphs: Graphs) -> Tensor:
     """The number of the undirected edge that each directed one is part of, shape (edges,)."""
     low, high = graphs.edges.min(dim=0).values, graphs.edges.max(dim=0).values

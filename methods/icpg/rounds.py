@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from .edges import EdgePruner, Pairing, Rule
+from .edges import EdgePruner, Pairing, Rule, steady
 from .fitting import EVALUATED, Fitted, Recipe, fit
 from .masker import Masker
 from .task import Split, Task
@@ -152,4 +152,4 @@ def scored(masker: Masker, task: Task) -> Tensor:
             masker.logits(batch.features, batch.edges)
             for batch in (task.graphs.batch(one) for one in torch.split(numbers, EVALUATED))
         ]
-    return torch.cat(parts)
+    return steady(torch.cat(parts))

@@ -17,7 +17,7 @@ from torch_geometric.transforms import BaseTransform
 from ..exported import TICKET, WEIGHTS, build, read_card, read_state, rebuild, tensors, write_folder
 from ..weights import State, state_of
 from .compaction import Layered, compacted
-from .edges import EdgePruner
+from .edges import EdgePruner, steady
 from .features import Features
 from .graphs import Graphs
 from .masker import Masker
@@ -82,7 +82,7 @@ def thinned(graphs: Graphs, maskers: Sequence[Masker], plan: Plan) -> Tensor:
     for number, masker in enumerate(maskers, start=1):
         left = graphs.edges[:, kept]
         with torch.no_grad():
-            scores = masker.eval().logits(graphs.features, left)
+            scores = steady(masker.eval().logits(graphs.features, left))
         kept = pruner.prune(kept, scores, number)
     return kept
 
