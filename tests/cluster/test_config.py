@@ -5,8 +5,11 @@ import yaml
 
 from secateur.cluster.checked import ConfigError, as_yaml, parse_override
 from secateur.cluster.config import Config, check_config, read_config
+from secateur.cluster.graph_config import AUTHORS, check_graph_config, read_graph_config, settled
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+EVERY = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+ON_GRAPHS = [path for path in EVERY if path.name.startswith("icpg-")]
+EXAMPLES = [path for path in EVERY if path not in ON_GRAPHS]
 
 
 def refused(values: dict, match: str) -> None:
@@ -25,6 +28,22 @@ def test_every_example_is_valid_and_survives_a_round_trip(path):
     config = read_config(path, {})
     assert config.name == path.stem
     assert check_config(yaml.safe_load(as_yaml(config)), source="again") == config
+
+
+@pytest.mark.parametrize("path", ON_GRAPHS, ids=lambda path: path.stem)
+def test_every_example_on_graphs_is_valid_and_survives_a_round_trip(path):
+    config = read_graph_config(path, {})
+    assert config.name == path.stem
+    assert check_graph_config(yaml.safe_load(as_yaml(config)), source="again") == config
+
+
+@pytest.mark.parametrize("level", ["graph", "node"])
+def test_what_is_left_out_is_what_the_authors_have(level):
+    config = settled(check_graph_config({"masker": {"hidden": 7}}, source="x.yaml"), level)
+    assert config.masker.hidden == 7
+    assert config.network.hidden == AUTHORS[level]["network"]["hidden"]
+    assert config.training.learning_rate == AUTHORS[level]["training"]["learning_rate"]
+    assert settled(config, level) == config
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001", "+1e-3"])
