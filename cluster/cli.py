@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -409,6 +410,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as clean a stop as Ctrl-C
+    # PyTorch Geometric's import, which is none of the user's business
+    warnings.filterwarnings("ignore", ".*torch.jit.script.* is deprecated", FutureWarning)
     try:
         asked = [one for one in given if one != "--debug"]
         code = cli.main(asked, "secateur", standalone_mode=False)

@@ -5,7 +5,9 @@ With a data root nothing is downloaded: TU data sets are `tu/NAME.zip` in it (or
 `citation/NAME/raw`, and PPI's `ppi/raw`. Planetoid's raw files are pickles by their nature.
 """
 
+import contextlib
 import difflib
+import io
 import os
 import shutil
 import tempfile
@@ -223,11 +225,15 @@ def _cache() -> Path:
 
 @contextmanager
 def _safely() -> Iterator[None]:
-    """Let torch refuse what would run code, also where PyTorch Geometric would load it."""
+    """Let torch refuse what would run code, also where PyTorch Geometric would load it.
+
+    What it says of its progress is for nobody.
+    """
     before = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
     finally:
         if before is None:
             del os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"]
