@@ -33,7 +33,7 @@ from secateur.methods.icpg.fitting import Recipe
 from secateur.methods.icpg.graphs import ends
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier, NodeClassifier
-from secateur.methods.icpg.rounds import Lottery, Plan, scored
+from secateur.methods.icpg.rounds import Lottery, Plan, Step, scored
 from secateur.methods.icpg.sources import graph_task, load_task
 from secateur.methods.icpg.task import Task
 from secateur.methods.icpg.weights import apply, matrices, prune, whole
@@ -73,8 +73,8 @@ def lottery(task: Task, *, epochs: int, hidden: int | None = None) -> Lottery:
     )  # fmt: skip
     recipe = Recipe(epochs, BATCH, 1e-3, 1e-4, 0.0)
     split = task.splits(10, seed=0, selection="honest")[0]
-    plan = Plan(SHARE, 0.2, "nominal", "directed")
-    return Lottery(task, split, network, masker, recipe, recipe, plan, "icpg", seed=0)
+    plan = Plan((Step(SHARE, 0.2),), "nominal", "directed")
+    return Lottery(task, split, network, masker, recipe, recipe, plan, seed=0)
 
 
 def round_of(one: Lottery) -> None:
@@ -98,7 +98,7 @@ def loop_round(one: Lottery, graphs: list[Data]) -> None:
     masks = whole(network)
     loop_fit(one, graphs, network, masker)
     magnitudes = {name: weight.detach() for name, weight in matrices(network).items()}
-    masks = prune(masks, magnitudes, share=0.2, round_=1)
+    masks = prune(masks, magnitudes, left=0.8)
     graphs = [loop_prune(graph, masker) for graph in graphs]
     network = one.fresh(one.network)
     apply(masks, network)
@@ -164,11 +164,15 @@ def beside_loop(task: Task, name: str) -> dict[str, float]:
     one, graphs = lottery(task, epochs=EPOCHS), listed(task)
     masker = one.fresh(one.masker).eval()
     everything = torch.ones(task.graphs.edges.shape[1], dtype=torch.bool)
-    pruner = EdgePruner(task.graphs, share=SHARE, rule="nominal", pairing="directed")
+    pruner = EdgePruner(task.graphs, rule="nominal", pairing="directed")
+
+    def removal() -> None:
+        pruner.prune(everything, scored(masker, task), removed=SHARE, left=1 - SHARE)
+
     times = {
         "ours_round_s": timed(lambda: round_of(one)),
         "loop_round_s": timed(lambda: loop_round(one, graphs)),
-        "ours_removal_s": timed(lambda: pruner.prune(everything, scored(masker, task), 1)),
+        "ours_removal_s": timed(removal),
         "loop_removal_s": timed(lambda: [loop_prune(graph, masker) for graph in graphs]),
     }
     found = {f"{what}_{name}": seconds for what, seconds in times.items()}

@@ -9,12 +9,12 @@ from torch import nn
 
 from ..methods.icpg.fitting import Recipe
 from ..methods.icpg.masker import Masker
-from ..methods.icpg.rounds import VARIANTS, Lottery, Plan
+from ..methods.icpg.rounds import Lottery, Plan, Step
 from ..methods.icpg.sources import load_task
 from ..methods.icpg.task import Split, Task
 from ..methods.import_path import resolve
 from .graph_config import GraphConfig
-from .rounds import DENSE, Unit
+from .rounds import DENSE, TRANSFER, Unit
 
 NETWORKS = {
     "graph": "secateur.methods.icpg.networks:GraphClassifier",
@@ -88,7 +88,7 @@ def masker_arguments(config: GraphConfig, task: Task) -> dict[str, Any]:
 
 def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit) -> Lottery:
     """The lottery of one unit."""
-    training, settings = config.training, config.icpg
+    training = config.training
     assert training.epochs
     assert training.learning_rate
     assert config.masker.learning_rate
@@ -107,7 +107,22 @@ def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit) -> Lot
         masker_of(config, task),
         recipe,
         recipe,
-        Plan(settings.edges, settings.weights, settings.rule, settings.pairing),
-        unit.variant if unit.variant in VARIANTS else "icpg",
+        plan_of(config, unit.variant),
         seed=1000 * unit.seed + unit.fold,
     )
+
+
+def plan_of(config: GraphConfig, variant: str) -> Plan:
+    """What a variant's rounds remove."""
+    settings = config.icpg
+    edges, weights = settings.edges, settings.weights
+    steps = {
+        "icpg": Step(edges, weights),
+        "random": Step(edges, weights, "chance"),
+        "weights": Step(0.0, weights),
+        "edges": Step(edges, 0.0),
+        "ugs": Step(edges, weights, "ugs"),
+        TRANSFER: Step(edges, 0.0),
+        DENSE: Step(0.0, 0.0),
+    }
+    return Plan((steps[variant],) * settings.rounds, settings.rule, settings.pairing)

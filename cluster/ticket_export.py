@@ -8,7 +8,6 @@ from torch import nn
 
 from ..methods.exported import build
 from ..methods.icpg.graphs import Batch
-from ..methods.icpg.rounds import Plan
 from ..methods.icpg.task import Split, Task
 from ..methods.icpg.ticket import Drawing, save, small
 from ..methods.icpg.timing import relative_time
@@ -16,7 +15,7 @@ from ..search.candidate import Estimate
 from .drawn import Drawn
 from .graph_config import GraphConfig
 from .graph_record import TICKETS, TIMES, GraphRecord
-from .lottery import factory_of, masker_arguments, splits_of
+from .lottery import factory_of, masker_arguments, plan_of, splits_of
 from .rounds import DENSE, Row, Unit, rows
 from .ticket_report import write_ticket_report
 
@@ -58,14 +57,14 @@ def _best(every: list[Row], number: int) -> Row:
 def drawing_of(record: GraphRecord, task: Task, row: Row) -> Drawing:
     """What the ticket of a round, seed and fold is made of."""
     config: GraphConfig = record.config
-    settings = config.icpg
     drawn = Drawn(record.path, Unit(row.seed, row.fold, row.variant))
-    maskers = []
+    maskers = {}
     for number in range(1, row.round + 1):
         known = drawn.kept(number)
         assert known is not None
         kept, masker, _ = known
-        maskers.append(masker)
+        if masker:
+            maskers[number] = masker
     factory, arguments = factory_of(config, task)
     return Drawing(
         factory,
@@ -74,7 +73,7 @@ def drawing_of(record: GraphRecord, task: Task, row: Row) -> Drawing:
         kept,
         maskers,
         masker_arguments(config, task),
-        Plan(settings.edges, settings.weights, settings.rule, settings.pairing),
+        plan_of(config, row.variant),
         task.seen,
     )
 

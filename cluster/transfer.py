@@ -5,14 +5,14 @@ from pathlib import Path
 import torch
 
 from ..methods.icpg.masker import Masker
-from ..methods.icpg.rounds import Kept, Plan
+from ..methods.icpg.rounds import Kept
 from ..methods.icpg.task import Task
 from ..methods.icpg.ticket import thinned
 from .checked import ConfigError
 from .drawn import Drawn
 from .graph_config import GraphConfig
 from .graph_record import GraphRecord
-from .lottery import masker_arguments
+from .lottery import masker_arguments, plan_of
 from .rounds import Unit
 
 
@@ -31,8 +31,7 @@ class Transfer:
         self._task, self._same = task, _same_folds(config, other)
         fold = (unit.seed, unit.fold) if self._same else (other.icpg.seeds[0], 0)
         self._drawn = Drawn(record.path, Unit(*fold, "icpg"))
-        settings = other.icpg
-        self._plan = Plan(settings.edges, settings.weights, settings.rule, settings.pairing)
+        self._plan = plan_of(other, "icpg")
         known = self._drawn.kept(1)
         if known is None or self._drawn.kept(config.icpg.rounds) is None:
             raise ConfigError(
@@ -51,18 +50,18 @@ class Transfer:
     def draw(self, kept: Kept) -> tuple[Kept, None]:
         """Return what the next round keeps."""
         number = kept.round + 1
-        maskers = []
+        maskers = {}
         for round_ in range(1, number + 1):
             known = self._drawn.kept(round_)
             assert known is not None
             theirs, state, _ = known
             masker = Masker(**self._arguments)
             masker.load_state_dict(state)
-            maskers.append(masker)
+            maskers[round_] = masker
         edges = theirs.edges if self._same else self._chosen(maskers)
         return Kept(number, kept.masks, edges), None
 
-    def _chosen(self, maskers: list[Masker]) -> torch.Tensor:
+    def _chosen(self, maskers: dict[int, Masker]) -> torch.Tensor:
         return thinned(self._task.graphs, maskers, self._plan)
 
 

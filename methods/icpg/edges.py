@@ -22,9 +22,9 @@ Pairing = Literal["directed", "symmetric"]
 class EdgePruner:
     """Removes the edges with the lowest scores, graph by graph, round after round."""
 
-    def __init__(self, graphs: Graphs, *, share: float, rule: Rule, pairing: Pairing) -> None:
-        """Take the whole graphs, and the `share` that each round removes."""
-        self._share, self._rule = share, rule
+    def __init__(self, graphs: Graphs, *, rule: Rule, pairing: Pairing) -> None:
+        """Take the whole graphs."""
+        self._rule = rule
         self._units = _pairs(graphs) if pairing == "symmetric" else None
         if self._units is None:
             self._graph = graphs.edge_graphs
@@ -35,22 +35,23 @@ class EdgePruner:
             self._graph[self._units] = graphs.edge_graphs
         self._counts = torch.bincount(self._graph, minlength=len(graphs))
 
-    def prune(self, kept: Tensor, scores: Tensor, round_: int) -> Tensor:
-        """Return what is kept after a round, counted from 1, shape (edges,) of bool.
+    def prune(self, kept: Tensor, scores: Tensor, *, removed: float, left: float) -> Tensor:
+        """Return what is kept after a round, shape (edges,) of bool.
 
         `kept`, of that shape, is what the round before has kept, and `scores` has a number for each
-        of these, in their order.
+        of these, in their order. The round removes the share `removed` of them; nominally, `left`
+        of all edges are left then.
         """
         alive, worth = self._of_units(kept, scores)
         now = torch.bincount(self._graph[alive], minlength=len(self._counts))
         if self._rule == "nominal":
-            wanted = torch.round(self._counts.double() * (1 - self._share) ** round_).long()
+            wanted = torch.round(self._counts.double() * left).long()
             wanted = torch.minimum(wanted, now)
         else:
-            wanted = now - torch.floor(now.double() * self._share).long()
-        left = torch.zeros(len(alive), dtype=torch.bool)
-        left[alive.nonzero().squeeze(1)] = best_of_each(self._graph[alive], worth, wanted)
-        return kept & (left if self._units is None else left[self._units])
+            wanted = now - torch.floor(now.double() * removed).long()
+        chosen = torch.zeros(len(alive), dtype=torch.bool)
+        chosen[alive.nonzero().squeeze(1)] = best_of_each(self._graph[alive], worth, wanted)
+        return kept & (chosen if self._units is None else chosen[self._units])
 
     def _of_units(self, kept: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Who is alive, and the scores of these: a pair's is the mean of its directions'."""

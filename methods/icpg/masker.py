@@ -32,7 +32,6 @@ class Masker(nn.Module):
     ) -> None:
         """`plain` stacks convolutions alone, as for nodes; otherwise BatchNorms come between."""
         super().__init__()
-        self.ins = ins
         self.nodes: Plain | Stack = (
             Plain((ins, *[hidden] * layers), kind, heads, dropout=0.0)
             if plain

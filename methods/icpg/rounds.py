@@ -1,11 +1,12 @@
 """Rounds: masks learned, edges and weights removed, the rest trained from its first weights.
 
-After round k a share 1 - (1 - edges)^k of the edges and 1 - (1 - weights)^k of the weights is gone.
 Each round begins with the network's and the masker's *first* weights (rewinding). In a round, a
 soft stage trains network and masker together, edges and weights are removed, and a ticket stage
-trains what is left, without a masker: its score is the round's.
+trains what is left, without a masker: its score is the round's. Where round after round removes the
+same shares, (1 - edges)^k and (1 - weights)^k are left after round k.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
@@ -20,24 +21,37 @@ from .task import Split, Task
 from .ugs import fit_masks
 from .weights import Masks, matrices, prune, sparsity, whole
 
-Variant = Literal["icpg", "random", "weights", "edges", "ugs"]
-"""What is removed: by the masker and by magnitude; at random; weights alone; edges alone, by the
-masker; or by masks learned for each edge and weight (UGS), which fit one graph alone."""
-
-VARIANTS: tuple[Variant, ...] = ("icpg", "random", "weights", "edges", "ugs")
-
+Chooser = Literal["masker", "chance", "ugs"]
+"""Who chooses: edges the masker and weights their magnitude; chance; or masks learned for each edge
+and weight (UGS), which fit one graph alone."""
 
 Made = TypeVar("Made", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What each round removes, and how."""
+class Step:
+    """What one round removes: shares of the edges and of the weights that the last one has left."""
 
     edges: float
     weights: float
+    chooser: Chooser = "masker"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the rounds remove, one step each, and how edges are counted."""
+
+    steps: tuple[Step, ...]
     rule: Rule
     pairing: Pairing
+
+    def edges_left(self, round_: int) -> float:
+        """The share of all edges that is left after a round, nominally."""
+        return math.prod(1 - step.edges for step in self.steps[:round_])
+
+    def weights_left(self, round_: int) -> float:
+        """The share of all weights that is left after a round, nominally."""
+        return math.prod(1 - step.weights for step in self.steps[:round_])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Lottery:
-    """One split, one seed, one way to choose: draws a ticket each round."""
+    """One split, one seed, one plan: draws a ticket each round."""
 
     task: Task
     split: Split
@@ -70,15 +84,12 @@ class Lottery:
     soft: Recipe
     ticket: Recipe
     plan: Plan
-    variant: Variant
     seed: int
     _pruner: EdgePruner = field(init=False)
 
     def __post_init__(self) -> None:
         plan = self.plan
-        pruner = EdgePruner(
-            self.task.graphs, share=plan.edges, rule=plan.rule, pairing=plan.pairing
-        )
+        pruner = EdgePruner(self.task.graphs, rule=plan.rule, pairing=plan.pairing)
         object.__setattr__(self, "_pruner", pruner)
 
     def begin(self) -> Kept:
@@ -93,29 +104,26 @@ class Lottery:
             return make()
 
     def draw(self, kept: Kept) -> tuple[Kept, Masker | None]:
-        """Run a round's soft stage, and remove; return what is left, and the masker, if any."""
-        number, variant = kept.round + 1, self.variant
-        if variant == "random":
-            return self._at_random(kept), None
-        network, seed = self.fresh(self.network), self._seed(number, "soft")
-        task = self.task.without_edges(kept.edges)
-        masker = self.fresh(self.masker) if variant in ("icpg", "edges") else None
-        scores: Tensor | None = None
-        magnitudes: dict[str, Tensor] = {}
-        if variant == "ugs":
-            scores, magnitudes = fit_masks(
-                network, task, self.split, self.soft, kept.masks, seed=seed
-            )
+        """Run the next round's soft stage, and remove; return what is left, and the masker if any.
+
+        There is none where no edges are removed, or others choose.
+        """
+        step, seed = self.plan.steps[kept.round], self._seed(kept.round + 1, "soft")
+        masker: Masker | None = None
+        if step.chooser == "chance":
+            scores, magnitudes = self._by_chance(kept)
         else:
-            fit(network, task, self.split, self.soft, kept.masks, seed=seed, masker=masker)
-            magnitudes = {name: one.detach() for name, one in matrices(network).items()}
-            scores = None if masker is None else scored(masker, task)
-        masks, edges = kept.masks, kept.edges
-        if variant != "edges":
-            masks = prune(masks, magnitudes, share=self.plan.weights, round_=number)
-        if scores is not None:
-            edges = self._pruner.prune(edges, scores, number)
-        return Kept(number, masks, edges), masker
+            network, task = self.fresh(self.network), self.task.without_edges(kept.edges)
+            if step.chooser == "ugs":
+                scores, magnitudes = fit_masks(
+                    network, task, self.split, self.soft, kept.masks, seed=seed
+                )
+            else:
+                masker = self.fresh(self.masker) if step.edges else None
+                fit(network, task, self.split, self.soft, kept.masks, seed=seed, masker=masker)
+                magnitudes = {name: one.detach() for name, one in matrices(network).items()}
+                scores = scored(masker, task) if masker else torch.empty(0)
+        return self._without(kept, step, scores, magnitudes), masker
 
     def play(self, kept: Kept) -> tuple[Fitted, nn.Module]:
         """Train what is left from its first weights; before the first round the dense network."""
@@ -124,18 +132,25 @@ class Lottery:
         seed = self._seed(kept.round, "ticket")
         return fit(network, task, self.split, self.ticket, kept.masks, seed=seed), network
 
-    def _at_random(self, kept: Kept) -> Kept:
-        number = kept.round + 1
-        draws = torch.Generator().manual_seed(self._seed(number, "random"))
+    def _without(
+        self, kept: Kept, step: Step, scores: Tensor, magnitudes: dict[str, Tensor]
+    ) -> Kept:
+        """What is kept once a step has removed its shares."""
+        number, masks, edges = kept.round + 1, kept.masks, kept.edges
+        if step.weights:
+            masks = prune(masks, magnitudes, left=self.plan.weights_left(number))
+        if step.edges:
+            left = self.plan.edges_left(number)
+            edges = self._pruner.prune(edges, scores, removed=step.edges, left=left)
+        return Kept(number, masks, edges)
+
+    def _by_chance(self, kept: Kept) -> tuple[Tensor, dict[str, Tensor]]:
+        """Scores and magnitudes that mean nothing."""
+        draws = torch.Generator().manual_seed(self._seed(kept.round + 1, "random"))
         magnitudes = {
             name: torch.rand(mask.shape, generator=draws) for name, mask in kept.masks.items()
         }
-        scores = torch.rand(int(kept.edges.sum()), generator=draws)
-        return Kept(
-            number,
-            prune(kept.masks, magnitudes, share=self.plan.weights, round_=number),
-            self._pruner.prune(kept.edges, scores, number),
-        )
+        return torch.rand(int(kept.edges.sum()), generator=draws), magnitudes
 
     def _seed(self, round_: int, purpose: str) -> int:
         """A number for every stage, the same every time."""

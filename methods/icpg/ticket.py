@@ -4,7 +4,7 @@ A folder with safetensors and JSON that needs nothing else. There are no masks i
 removed by a transform, dead units are cut off, and further weights are plain zeros.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from .edges import EdgePruner, steady
 from .features import Features
 from .graphs import Graphs
 from .masker import Masker
-from .rounds import Kept, Plan
+from .rounds import Kept, Plan, Step
 
 MASKERS = "maskers.safetensors"
 
@@ -37,22 +37,25 @@ class Thinned(BaseTransform):  # type: ignore[misc]
     """Takes a published graph and returns what a ticket's network sees, with fewer edges.
 
     A transform of PyTorch Geometric, for data sets and loaders: features are made as for training,
-    each round's masker removes its share of the edges, and inputs that nobody reads are left out.
+    the masker of each round removes its share of the edges, and inputs that nobody reads are left
+    out.
     """
 
     def __init__(
-        self, maskers: Sequence[Masker], plan: Plan, seen: Features, inputs: Tensor
+        self, maskers: Mapping[int, Masker], plan: Plan, seen: Features, ins: int, inputs: Tensor
     ) -> None:
-        self.maskers, self.plan, self.seen, self.inputs = maskers, plan, seen, inputs
+        """`maskers` by round, those that have one; `ins` features are expected, `inputs` read."""
+        self.maskers, self.plan, self.seen = maskers, plan, seen
+        self.ins, self.inputs = ins, inputs
 
     def forward(self, data: Data) -> Data:
         """Return a graph with x of shape (nodes, inputs), fewer edges, and no edge attributes."""
         edges = data.edge_index[:, data.edge_index[0] != data.edge_index[1]]
         seen = self.seen(data.x, edges, data.num_nodes)
-        if (got := seen.shape[1]) <= int(self.inputs.max()) or got != self._expected():
+        if (got := seen.shape[1]) != self.ins:
             raise ValueError(
-                f"the ticket's graphs have {self._expected()} features, this one has {got}: it is "
-                "of another data set"
+                f"the ticket's graphs have {self.ins} features, this one has {got}: it is of "
+                "another data set"
             )
         graphs = Graphs(
             seen,
@@ -69,21 +72,16 @@ class Thinned(BaseTransform):  # type: ignore[misc]
         thin.x, thin.edge_index = seen[:, self.inputs], left
         return thin
 
-    def _expected(self) -> int:
-        if not self.maskers:
-            return int(self.inputs.max()) + 1
-        return self.maskers[0].ins
 
-
-def thinned(graphs: Graphs, maskers: Sequence[Masker], plan: Plan) -> Tensor:
-    """Return which edges are left, (edges,), after each masker in turn has removed its share."""
-    pruner = EdgePruner(graphs, share=plan.edges, rule=plan.rule, pairing=plan.pairing)
+def thinned(graphs: Graphs, maskers: Mapping[int, Masker], plan: Plan) -> Tensor:
+    """Return which edges are left, (edges,), after each round's masker has removed its share."""
+    pruner = EdgePruner(graphs, rule=plan.rule, pairing=plan.pairing)
     kept = torch.ones(graphs.edges.shape[1], dtype=torch.bool)
-    for number, masker in enumerate(maskers, start=1):
-        left = graphs.edges[:, kept]
+    for number, masker in sorted(maskers.items()):
         with torch.no_grad():
-            scores = steady(masker.eval().logits(graphs.features, left))
-        kept = pruner.prune(kept, scores, number)
+            scores = steady(masker.eval().logits(graphs.features, graphs.edges[:, kept]))
+        removed = plan.steps[number - 1].edges
+        kept = pruner.prune(kept, scores, removed=removed, left=plan.edges_left(number))
     return kept
 
 
@@ -95,7 +93,7 @@ class Drawing:
     arguments: dict[str, Any]
     state: State
     kept: Kept
-    maskers: Sequence[State]
+    maskers: Mapping[int, State]  # by round
     masker_arguments: dict[str, Any]
     plan: Plan
     seen: Features
@@ -118,7 +116,7 @@ def save(directory: Path, drawing: Drawing, found: Mapping[str, Any]) -> None:
     network, inputs = small(drawing)
     maskers = {
         f"{number}.{name}": tensor
-        for number, state in enumerate(drawing.maskers, start=1)
+        for number, state in drawing.maskers.items()
         for name, tensor in state.items()
         if not name.endswith("num_batches_tracked")
     }
@@ -128,6 +126,7 @@ def save(directory: Path, drawing: Drawing, found: Mapping[str, Any]) -> None:
             "edges_gone": drawing.kept.edges_gone,
             "weights_gone": drawing.kept.weights_gone,
             "plan": asdict(drawing.plan),
+            "maskers": sorted(drawing.maskers),
             "features": asdict(drawing.seen),
             "inputs": inputs.tolist(),
             "masker": drawing.masker_arguments,
@@ -149,8 +148,8 @@ def load(directory: Path) -> Ticket:
     state = read_state(directory / WEIGHTS)
     network = rebuild(card["factory"], card["arguments"], state, source=directory / WEIGHTS)
     held = read_state(directory / MASKERS)
-    maskers = []
-    for number in range(1, about["round"] + 1):
+    maskers = {}
+    for number in about["maskers"]:
         masker = Masker(**about["masker"])
         own = {
             name.removeprefix(f"{number}."): tensor
@@ -158,11 +157,14 @@ def load(directory: Path) -> Ticket:
             if name.startswith(f"{number}.")
         }
         masker.load_state_dict(own, strict=False)
-        maskers.append(masker.eval())
+        maskers[number] = masker.eval()
+    plan = about["plan"]
+    steps = tuple(Step(**step) for step in plan["steps"])
     transform = Thinned(
         maskers,
-        Plan(**about["plan"]),
+        Plan(steps, plan["rule"], plan["pairing"]),
         Features(**about["features"]),
+        about["masker"]["ins"],
         torch.tensor(about["inputs"]),
     )
     return Ticket(network, transform)

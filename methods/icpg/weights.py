@@ -32,13 +32,13 @@ def whole(network: nn.Module) -> Masks:
     }
 
 
-def prune(masks: Masks, magnitudes: Mapping[str, Tensor], *, share: float, round_: int) -> Masks:
-    """Keep the largest of what is kept, (1 - share)^round of all to rounding.
+def prune(masks: Masks, magnitudes: Mapping[str, Tensor], *, left: float) -> Masks:
+    """Keep the largest of what is kept, a share `left` of all to rounding.
 
     Equal magnitudes are kept in the order of the matrices.
     """
     total = sum(mask.numel() for mask in masks.values())
-    wanted = round(total * (1 - share) ** round_)
+    wanted = round(total * left)
     sizes = torch.cat([magnitudes[name][mask].abs().flatten() for name, mask in masks.items()])
     order = torch.argsort(sizes, descending=True, stable=True)
     chosen = torch.zeros(len(sizes), dtype=torch.bool)

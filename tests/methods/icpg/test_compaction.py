@@ -22,7 +22,7 @@ def pruned(made: type[nn.Module], kind: str, layers: int, share: float) -> nn.Mo
             nn.init.normal_(module.bias)
     masks = weights.whole(network)
     sizes = {name: torch.rand(mask.shape) for name, mask in masks.items()}
-    weights.apply(weights.prune(masks, sizes, share=share, round_=1), network)
+    weights.apply(weights.prune(masks, sizes, left=1 - share), network)
     return network
 
 

@@ -16,12 +16,11 @@ def everything(graphs: Graphs) -> torch.Tensor:
 
 def rounds(graphs: Graphs, count: int, **options) -> list[torch.Tensor]:
     """What is kept after each round, scores being random."""
-    pruner = EdgePruner(
-        graphs, **({"share": 0.05, "rule": "nominal", "pairing": "directed"} | options)
-    )
+    pruner = EdgePruner(graphs, **({"rule": "nominal", "pairing": "directed"} | options))
     draws, kept, found = torch.Generator().manual_seed(0), everything(graphs), []
     for number in range(1, count + 1):
-        kept = pruner.prune(kept, torch.rand(int(kept.sum()), generator=draws), number)
+        scores = torch.rand(int(kept.sum()), generator=draws)
+        kept = pruner.prune(kept, scores, removed=0.05, left=0.95**number)
         found.append(kept)
     return found
 
@@ -54,9 +53,9 @@ def test_the_floor_spares_small_graphs_as_the_authors_code_does():
 
 def test_the_lowest_scores_of_each_graph_go():
     graphs = wheels(8).graphs
-    pruner = EdgePruner(graphs, share=0.3, rule="nominal", pairing="directed")
+    pruner = EdgePruner(graphs, rule="nominal", pairing="directed")
     scores = torch.rand(graphs.edges.shape[1], generator=torch.Generator().manual_seed(1))
-    kept = pruner.prune(everything(graphs), scores, 1)
+    kept = pruner.prune(everything(graphs), scores, removed=0.3, left=0.7)
     for graph in range(len(graphs)):
         mine = graphs.edge_graphs == graph
         assert scores[mine & kept].min() > scores[mine & ~kept].max()
@@ -64,9 +63,9 @@ def test_the_lowest_scores_of_each_graph_go():
 
 def test_both_directions_of_an_edge_go_together_by_their_mean_score():
     graphs = wheels(8).graphs
-    pruner = EdgePruner(graphs, share=0.3, rule="nominal", pairing="symmetric")
+    pruner = EdgePruner(graphs, rule="nominal", pairing="symmetric")
     scores = torch.rand(graphs.edges.shape[1], generator=torch.Generator().manual_seed(1))
-    kept = pruner.prune(everything(graphs), scores, 1)
+    kept = pruner.prune(everything(graphs), scores, removed=0.3, left=0.7)
     left = {tuple(pair) for pair in graphs.edges[:, kept].T.tolist()}
     assert left == {(target, source) for source, target in left}
     means: dict[tuple[int, int], float] = {}
@@ -100,5 +99,5 @@ def test_the_best_of_each_graph_are_those_that_sorting_gives(elements, wanted):
 @pytest.mark.parametrize("pairing", ["directed", "symmetric"])
 def test_graphs_without_any_edge_lose_none(pairing):
     graphs = wheels().graphs.keeping(torch.zeros(wheels().graphs.edges.shape[1], dtype=torch.bool))
-    pruner = EdgePruner(graphs, share=0.05, rule="nominal", pairing=pairing)
-    assert pruner.prune(everything(graphs), torch.empty(0), 1).shape == (0,)
+    pruner = EdgePruner(graphs, rule="nominal", pairing=pairing)
+    assert pruner.prune(everything(graphs), torch.empty(0), removed=0.05, left=0.95).shape == (0,)

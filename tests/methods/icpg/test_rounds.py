@@ -8,14 +8,20 @@ from torch import nn
 from secateur.methods.icpg.fitting import Recipe, fit, judge
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier, NodeClassifier
-from secateur.methods.icpg.rounds import Kept, Lottery, Plan, scored
+from secateur.methods.icpg.rounds import Kept, Lottery, Plan, Step, scored
 from secateur.methods.icpg.task import Split, Task
 from secateur.methods.icpg.weights import matrices, whole
 from secateur.methods.weights import state_of
 from wheels import wheels
 
 RECIPE = Recipe(epochs=12, batch=16, learning_rate=0.01, masker_rate=0.01, weight_decay=0.0)
-PLAN = Plan(0.1, 0.2, "nominal", "directed")
+STEPS = {
+    "icpg": Step(0.1, 0.2),
+    "random": Step(0.1, 0.2, "chance"),
+    "weights": Step(0.0, 0.2),
+    "edges": Step(0.1, 0.0),
+    "ugs": Step(0.1, 0.2, "ugs"),
+}
 
 
 def lottery(task: Task | None = None, variant: str = "icpg", **options) -> Lottery:
@@ -30,8 +36,7 @@ def lottery(task: Task | None = None, variant: str = "icpg", **options) -> Lotte
         partial(Masker, ins, **settings, plain=task.level == "node"),
         RECIPE,
         RECIPE,
-        PLAN,
-        variant,
+        Plan((STEPS[variant],) * 2, "nominal", "directed"),
         seed=1,
     )
 

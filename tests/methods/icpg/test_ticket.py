@@ -13,7 +13,7 @@ from secateur.methods.exported import load as load_network
 from secateur.methods.icpg.fitting import Recipe
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier
-from secateur.methods.icpg.rounds import Lottery, Plan
+from secateur.methods.icpg.rounds import Lottery, Plan, Step
 from secateur.methods.icpg.ticket import Drawing, Ticket, save
 from secateur.methods.weights import state_of
 from wheels import ring, wheels
@@ -38,14 +38,13 @@ def drawing() -> tuple[Lottery, Drawing]:
         partial(Masker, **MASKER),
         recipe,
         recipe,
-        Plan(0.1, 0.7, "nominal", "directed"),
-        "icpg",
+        Plan((Step(0.1, 0.7),) * 2, "nominal", "directed"),
         seed=1,
     )
-    kept, maskers = lottery.begin(), []
-    for _ in range(2):
+    kept, maskers = lottery.begin(), {}
+    for number in (1, 2):
         kept, masker = lottery.draw(kept)
-        maskers.append(masker.state_dict())
+        maskers[number] = masker.state_dict()
     _, network = lottery.play(kept)
     factory = "secateur.methods.icpg.networks:GraphClassifier"
     return lottery, Drawing(

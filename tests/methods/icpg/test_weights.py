@@ -21,18 +21,18 @@ def test_the_share_that_is_gone_is_nominal_to_rounding(network):
     masks = whole(network)
     total = sum(mask.numel() for mask in masks.values())
     for number in range(1, 21):
-        masks = prune(masks, magnitudes(network), share=0.2, round_=number)
+        masks = prune(masks, magnitudes(network), left=0.8**number)
         assert abs(sparsity(masks) - (1 - 0.8**number)) <= 0.5 / total + 1e-12
 
 
 def test_the_smallest_of_all_matrices_go_and_never_return(network):
     sizes = magnitudes(network)
-    one = prune(whole(network), sizes, share=0.5, round_=1)
+    one = prune(whole(network), sizes, left=0.5)
     kept = torch.cat([sizes[name][mask].abs() for name, mask in one.items()])
     gone = torch.cat([sizes[name][~mask].abs() for name, mask in one.items()])
     assert kept.min() >= gone.max()
     other = {name: torch.rand_like(size) for name, size in sizes.items()}
-    two = prune(one, other, share=0.5, round_=2)
+    two = prune(one, other, left=0.25)
     assert all(bool((two[name] <= one[name]).all()) for name in one)
 
 
@@ -50,7 +50,7 @@ def test_biases_norms_attention_and_embeddings_are_no_matrices():
 
 
 def test_what_is_not_kept_is_set_to_zero(network):
-    masks = prune(whole(network), magnitudes(network), share=0.9, round_=1)
+    masks = prune(whole(network), magnitudes(network), left=0.1)
     apply(masks, network)
     assert all(
         bool((one[~masks[name]] == 0).all() and (one[masks[name]] != 0).all())
