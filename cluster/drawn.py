@@ -1,7 +1,7 @@
 """Drawn: what the stages of a lottery leave in a run's folder, each file whole or not there.
 
-A unit's folder has for every round what is kept, the masker that
-chose it, the trained network of the ticket where it is to be handed out, and a row of numbers.
+A unit's folder has for every round what is kept, the masker that chose it, the trained network of
+the ticket where it is to be handed out, and a row of numbers.
 """
 
 import json
@@ -53,10 +53,12 @@ class Drawn:
         """The tensors of a round's trained network."""
         return load_tensors(self._path(round_, "network.safetensors").read_bytes())
 
-    def played(self, round_: int, row: Row, network: nn.Module | None) -> None:
-        """Write what a ticket stage has found, and its network if it is to be kept."""
-        if network is not None:
-            self._write(round_, "network", state_of(network))
+    def trained(self, round_: int, network: nn.Module) -> None:
+        """Write a round's trained network."""
+        self._write(round_, "network", state_of(network))
+
+    def played(self, round_: int, row: Row) -> None:
+        """Write what a ticket stage has found."""
         write_whole(self._path(round_, "json"), json.dumps(asdict(row)).encode())
 
     def is_played(self, round_: int) -> bool:

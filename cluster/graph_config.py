@@ -105,8 +105,25 @@ class GraphTraining(Section):
     threads: Count = 1
 
 
+class LotterySearch(Section):
+    """Searches what each round removes; see `cluster/lottery_search.py`.
+
+    `window` candidates at a time are bred from the same state, whatever the number of workers.
+    """
+
+    algorithm: Literal["hamp", "nsga2", "random"] = "hamp"
+    evaluations: Count = 24
+    population: Annotated[int, Field(ge=2)] = 8
+    window: Count = 4
+    worst_error: Annotated[float, Field(gt=0, le=1)] = 0.5
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class GraphConfig(Section):
-    """Everything a training on graphs needs."""
+    """Everything a training on graphs needs.
+
+    With `search`, a search finds what each of `icpg.rounds` removes; otherwise `icpg` says it.
+    """
 
     name: str = "icpg"
     data: GraphData = GraphData()
@@ -114,6 +131,7 @@ class GraphConfig(Section):
     masker: MaskerSettings = MaskerSettings()
     icpg: Icpg = Icpg()
     training: GraphTraining = GraphTraining()
+    search: LotterySearch | None = None
 
     @model_validator(mode="after")
     def _name_is_a_folder(self) -> "GraphConfig":
@@ -137,8 +155,13 @@ AUTHORS: dict[str, dict[str, dict[str, Any]]] = {
 """The authors' settings, by what is classified."""
 
 
-def settled(config: GraphConfig, level: str) -> GraphConfig:
-    """Put the authors' settings where a configuration leaves them out."""
+def settled(config: GraphConfig, level: str, *, published: bool = False) -> GraphConfig:
+    """Put the authors' settings where a configuration leaves them out.
+
+    A `published` split is the only fold.
+    """
+    if published:
+        config = config.model_copy(update={"icpg": config.icpg.model_copy(update={"use": 1})})
     sections = {}
     for name, settings in AUTHORS[level].items():
         section = getattr(config, name)

@@ -4,10 +4,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ..search.candidate import Estimate
+from .candidates import every_found
 from .graph_config import GraphConfig, check_graph_config
 from .journal import Journal
 from .rounds import rows
-from .tickets import Tickets, tickets_of
+from .tickets import Tickets, tickets_found, tickets_of
 
 TIMES = "times"
 """The fact that holds the time of each round's ticket, as a share of the dense network's."""
@@ -34,8 +35,12 @@ class GraphRecord:
         times = {
             int(number): Estimate(**one) for number, one in self.journal.fact(TIMES, {}).items()
         }
-        found = tickets_of(
-            rows(self.path), edges=settings.edges, weights=settings.weights, times=times
+        found = (
+            tickets_found(every_found(self.path), times=times)
+            if self.config.search
+            else tickets_of(
+                rows(self.path), edges=settings.edges, weights=settings.weights, times=times
+            )
         )
         if found is None:
             raise ValueError(

@@ -18,6 +18,7 @@ from ..methods.exported import build
 from ..methods.icpg.masker import Masker
 from ..methods.icpg.rounds import Kept, Lottery
 from ..methods.icpg.task import Task
+from .candidates import every_found
 from .checked import ConfigError, as_yaml
 from .coordinator import RunFailed
 from .drawn import Drawn
@@ -25,7 +26,8 @@ from .failures import failures_noted, make_folder
 from .graph_config import GraphConfig, settled, with_absolute_paths
 from .graph_record import GraphRecord
 from .journal import Journal
-from .lottery import factory_of, lottery_of, splits_of, task_of, units_of
+from .lottery import factory_of, lottery_of, plan_of, splits_of, task_of, units_of
+from .lottery_search import work
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD
@@ -53,7 +55,7 @@ def start(config: GraphConfig, directory: Path, watcher: Watcher, *, address: st
     require_reachable(address)
     watcher.say("loading graphs")
     task = task_of(config)
-    config = settled(with_absolute_paths(config), task.level)
+    config = settled(with_absolute_paths(config), task.level, published=task.split is not None)
     _check(config, task)
     make_folder(directory)
     write_whole(directory / CONFIG, as_yaml(config).encode())
@@ -83,15 +85,12 @@ def go_on(path: Path, journal: Journal, watcher: Watcher, *, address: str | None
 def status(path: Path, journal: Journal) -> dict[str, Any]:
     """Return how far a run is."""
     config = config_of(path, journal)
+    told = {"state": journal.state, "method": ICPG, "elapsed_s": journal.elapsed_seconds()}
+    if config.search is not None:
+        return told | {"evaluations": len(every_found(path)), "budget": config.search.evaluations}
     units = units_of(config)
     wanted = sum(1 if unit.variant == DENSE else config.icpg.rounds for unit in units)
-    return {
-        "state": journal.state,
-        "method": ICPG,
-        "units": len(units),
-        "rounds": f"{len(rows(path))}/{wanted}",
-        "elapsed_s": journal.elapsed_seconds(),
-    }
+    return told | {"units": len(units), "rounds": f"{len(rows(path))}/{wanted}"}
 
 
 def _check(config: GraphConfig, task: Task) -> None:
@@ -121,18 +120,13 @@ def _check(config: GraphConfig, task: Task) -> None:
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:
     config = config_of(path, journal)
     scale = _scale(config)
-    known = {(row.variant, row.seed, row.fold, row.round) for row in rows(path)}
+    known = set(_lines(path))
 
     def look() -> None:
-        for row in rows(path):
-            key = (row.variant, row.seed, row.fold, row.round)
-            if key not in known:
-                known.add(key)
-                watcher.say(
-                    f"{row.variant}, seed {row.seed}, fold {row.fold}, round {row.round}: "
-                    f"{100 * row.edges_gone:.1f} % of the edges and {100 * row.weights_gone:.1f} % "
-                    f"of the weights gone, score {100 * row.test:.2f} %"
-                )
+        for line in _lines(path):
+            if line not in known:
+                known.add(line)
+                watcher.say(line)
 
     watcher.say(f"drawing tickets on {scale.workers} workers")
     with ray_at(address, cpus=scale.cpus):
@@ -151,6 +145,25 @@ def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -
     journal.note("completed", True)
 
 
+def _lines(path: Path) -> list[str]:
+    """What there is to tell of every round or candidate that is over."""
+    told = [
+        (f"{row.variant}, seed {row.seed}, fold {row.fold}, round {row.round}",
+         row.edges_gone, row.weights_gone, row.test)
+        for row in rows(path)
+    ]  # fmt: skip
+    told += [
+        (f"candidate {one.number}, {one.origin}", 1 - one.edges, 1 - one.weights,
+         1 - one.error.value)
+        for one in every_found(path)
+    ]  # fmt: skip
+    return [
+        f"{name}: {100 * edges:.1f} % of the edges and {100 * weights:.1f} % of the weights gone, "
+        f"score {100 * score:.2f} %"
+        for name, edges, weights, score in told
+    ]
+
+
 def _scale(config: GraphConfig) -> Scale:
     training = config.training
     room = max(1, available_cores() // training.threads)
@@ -164,10 +177,14 @@ def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:
     """Work through every unit whose turn is this worker's."""
     config, place = payload.config, worker.place
     task = task_of(config)
+    if config.search is not None:
+        work(config, task, payload.run, rank=place.rank, workers=place.workers)
+        worker.report({"epoch": 1}, lambda _: None)
+        return
     splits = splits_of(config, task)
     units = units_of(config)
     for unit in units[place.rank :: place.workers]:
-        lottery = lottery_of(config, task, splits[unit.fold], unit)
+        lottery = lottery_of(config, task, splits[unit.fold], unit, plan_of(config, unit.variant))
         draw = Transfer(config, task, unit).draw if unit.variant == TRANSFER else lottery.draw
         draw_all(lottery, draw, Drawn(payload.run, unit), config.icpg.rounds)
     worker.report({"epoch": 1, "units": len(units)}, lambda _: None)
@@ -209,5 +226,6 @@ def draw_all(lottery: Lottery, draw: Draw, drawn: Drawn, rounds: int) -> None:
             soft_s,
             time.monotonic() - began,
         )
-        handed_out = drawn.unit.variant in (DENSE, ICPG)
-        drawn.played(number, row, network if handed_out else None)
+        if drawn.unit.variant in (DENSE, ICPG):  # others are not handed out
+            drawn.trained(number, network)
+        drawn.played(number, row)

@@ -86,7 +86,7 @@ def masker_arguments(config: GraphConfig, task: Task) -> dict[str, Any]:
     return {"ins": task.graphs.features.shape[1], "plain": plain, **own}
 
 
-def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit) -> Lottery:
+def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit, plan: Plan) -> Lottery:
     """The lottery of one unit."""
     training = config.training
     assert training.epochs
@@ -107,7 +107,7 @@ def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit) -> Lot
         masker_of(config, task),
         recipe,
         recipe,
-        plan_of(config, unit.variant),
+        plan,
         seed=1000 * unit.seed + unit.fold,
     )
 

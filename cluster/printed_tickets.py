@@ -16,7 +16,7 @@ def print_tickets(path: Path) -> None:
     found = record.tickets()
     table = Table(title=f"Tickets of {path}: {record.config.data.name}, {found.count} folds")
     for title in (
-        "variant", "round", "edges gone (%)", "weights gone (%)", "score (%)", "vs dense",
+        "variant", _kind(record), "edges gone (%)", "weights gone (%)", "score (%)", "vs dense",
         "vs random", "best epoch's (%)", "time",
     ):  # fmt: skip
         table.add_column(title, justify="left" if title == "variant" else "right")
@@ -26,17 +26,22 @@ def print_tickets(path: Path) -> None:
         table.add_row(*_cells(ticket), style="bold" if ticket.wins else "")
     console().print(table)
     deepest = found.deepest
-    click.echo(
-        "winning   none: no round did as well as the dense network"
-        if deepest is None
-        else f"winning   down to round {deepest.round}: {100 * deepest.edges_gone:.2f} % of the "
-        f"edges and {100 * deepest.weights_gone:.2f} % of the weights gone"
-    )
+    if deepest is None:
+        click.echo("winning   none: no ticket does as well as the dense network")
+    else:
+        click.echo(
+            f"winning   down to {_kind(record)} {deepest.round}: {100 * deepest.edges_gone:.2f} % "
+            f"of the edges and {100 * deepest.weights_gone:.2f} % of the weights gone"
+        )
     for name, file in (("report", REPORT), ("picture", PICTURE)):
         if (path / file).exists():
             click.echo(f"{name:<9} {path / file}")
     for folder in sorted((path / TICKETS).glob("*")):
         click.echo(f"ticket    {folder}")
+
+
+def _kind(record: GraphRecord) -> str:
+    return "candidate" if record.config.search else "round"
 
 
 def _cells(one: Ticket) -> list[str]:

@@ -1,6 +1,7 @@
 """Ticket export: a lottery's tickets timed beside the dense network, and handed out."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -8,15 +9,17 @@ from torch import nn
 
 from ..methods.exported import build
 from ..methods.icpg.graphs import Batch
+from ..methods.icpg.rounds import Plan
 from ..methods.icpg.task import Split, Task
 from ..methods.icpg.ticket import Drawing, save, small
 from ..methods.icpg.timing import relative_time
 from ..search.candidate import Estimate
+from .candidates import every_found
 from .drawn import Drawn
-from .graph_config import GraphConfig
 from .graph_record import TICKETS, TIMES, GraphRecord
 from .lottery import factory_of, masker_arguments, plan_of, splits_of
-from .rounds import DENSE, Row, Unit, rows
+from .lottery_search import beginning, steps_of
+from .rounds import DENSE, Unit, rows
 from .ticket_report import write_ticket_report
 
 SECONDS = 1.0
@@ -25,61 +28,92 @@ SECONDS = 1.0
 TIMED_BATCH = 128
 
 
-def hand_out(record: GraphRecord, task: Task) -> None:
-    """Time ICPG's tickets, write the deepest winning one and the best one, and the report.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a ticket lies: its plan, the folder of each of its rounds, and how well it does."""
 
-    What is timed and handed out of a round is one network: that of the fold that validated best.
+    plan: Plan
+    units: tuple[Unit, ...]
+    score: float
+    dense_score: float
+
+
+def hand_out(record: GraphRecord, task: Task) -> None:
+    """Time the run's own tickets, write the best and the deepest winning one, and the report.
+
+    Of each ticket one network is timed and handed out: of the fold that validated best, or of the
+    first one where a search has found it.
     """
-    every = [row for row in rows(record.path) if row.variant == "icpg"]
-    if every:
+    places = _searched(record) if record.config.search else _drawn(record)
+    if places:
         torch.set_num_threads(record.config.training.threads)
         splits = splits_of(record.config, task)
-        numbers = sorted({row.round for row in every})
-        chosen = {number: _best(every, number) for number in numbers}
         times = {
-            number: _time(record, task, splits[row.fold], row) for number, row in chosen.items()
+            number: _time(drawing_of(record, task, place), task, splits[place.units[0].fold])
+            for number, place in places.items()
         }
         record.journal.note(TIMES, {str(number): asdict(one) for number, one in times.items()})
         found = record.tickets()
-        winning = [one for one in found.of("icpg") if one.wins]
-        picks = {"best": max(winning or found.of("icpg"), key=lambda one: one.score).round}
+        picks = {"best": max(found.winning or found.own, key=lambda one: one.score).round}
         if found.deepest is not None:
             picks["deepest"] = found.deepest.round
         for name, number in picks.items():
-            _export(record, task, chosen[number], times[number], name)
+            _export(record, task, name, places[number], times[number])
     write_ticket_report(record)
 
 
-def _best(every: list[Row], number: int) -> Row:
-    return max((row for row in every if row.round == number), key=lambda row: row.validation)
+def _drawn(record: GraphRecord) -> Mapping[int, Place]:
+    """The place of each round of ICPG."""
+    every = rows(record.path)
+    dense = {(row.seed, row.fold): row.test for row in every if row.variant == DENSE}
+    plan, found = plan_of(record.config, "icpg"), {}
+    for number in sorted({row.round for row in every if row.variant == "icpg"}):
+        among = (row for row in every if row.variant == "icpg" and row.round == number)
+        best = max(among, key=lambda row: row.validation)
+        units = (Unit(best.seed, best.fold, "icpg"),) * number
+        found[number] = Place(plan, units, best.test, dense[best.seed, best.fold])
+    return found
 
 
-def drawing_of(record: GraphRecord, task: Task, row: Row) -> Drawing:
-    """What the ticket of a round, seed and fold is made of."""
-    config: GraphConfig = record.config
-    drawn = Drawn(record.path, Unit(row.seed, row.fold, row.variant))
+def _searched(record: GraphRecord) -> Mapping[int, Place]:
+    """The place of each candidate but the dense network."""
+    settings, every = record.config.icpg, every_found(record.path)
+    found = {}
+    for one in every[1:]:
+        steps = steps_of(one.genome)
+        units = tuple(
+            Unit(settings.seeds[0], 0, beginning(steps[:number]))
+            for number in range(1, len(steps) + 1)
+        )
+        plan = Plan(steps, settings.rule, settings.pairing)
+        found[one.number] = Place(plan, units, one.scores[0], every[0].scores[0])
+    return found
+
+
+def drawing_of(record: GraphRecord, task: Task, place: Place) -> Drawing:
+    """What a ticket is made of."""
     maskers = {}
-    for number in range(1, row.round + 1):
+    for number, unit in enumerate(place.units, start=1):
+        drawn = Drawn(record.path, unit)
         known = drawn.kept(number)
         assert known is not None
         kept, masker, _ = known
         if masker:
             maskers[number] = masker
-    factory, arguments = factory_of(config, task)
+    factory, arguments = factory_of(record.config, task)
     return Drawing(
         factory,
         arguments,
-        drawn.network(row.round),
+        drawn.network(len(place.units)),
         kept,
         maskers,
-        masker_arguments(config, task),
-        plan_of(config, row.variant),
+        masker_arguments(record.config, task),
+        place.plan,
         task.seen,
     )
 
 
-def _time(record: GraphRecord, task: Task, split: Split, row: Row) -> Estimate:
-    drawing = drawing_of(record, task, row)
+def _time(drawing: Drawing, task: Task, split: Split) -> Estimate:
     network, inputs = small(drawing)
     dense: nn.Module = build(drawing.factory, drawing.arguments).eval()
     thin = task.without_edges(drawing.kept.edges)
@@ -98,20 +132,15 @@ def _narrowed(batch: Batch, inputs: torch.Tensor) -> Batch:
     return Batch(batch.features[:, inputs].contiguous(), batch.edges, batch.graph, batch.labels)
 
 
-def _export(record: GraphRecord, task: Task, row: Row, time: Estimate, name: str) -> None:
-    dense = next(
-        one
-        for one in rows(record.path)
-        if one.variant == DENSE and (one.seed, one.fold) == (row.seed, row.fold)
-    )
+def _export(record: GraphRecord, task: Task, name: str, place: Place, time: Estimate) -> None:
     found: dict[str, Any] = {
         "run": record.config.name,
         "method": "icpg",
         "data": task.name,
-        "seed": row.seed,
-        "fold": row.fold,
-        "score": row.test,
-        "dense_score": dense.test,
+        "seed": place.units[0].seed,
+        "fold": place.units[0].fold,
+        "score": place.score,
+        "dense_score": place.dense_score,
         "time": asdict(time),
     }
-    save(record.path / TICKETS / name, drawing_of(record, task, row), found)
+    save(record.path / TICKETS / name, drawing_of(record, task, place), found)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .tickets import Tickets
+from .tickets import SEARCH, Tickets
 
 VARIANTS = {
     "icpg": ("#0067b0", "ICPG"),
@@ -15,6 +15,7 @@ VARIANTS = {
     "edges": ("#009e73", "edges alone"),
     "ugs": ("#cc79a7", "UGS"),
     "transfer": ("#d55e00", "transferred"),
+    SEARCH: ("#0067b0", "candidates"),
 }
 """The colour and the name of each variant; after Okabe and Ito, safe for colour-blind readers."""
 
@@ -53,7 +54,7 @@ def _draw(axes: Axes, tickets: Tickets, share: str, title: str) -> None:
             [100 * getattr(one, share) for one in rounds],
             [100 * one.score for one in rounds],
             yerr=[100 * one.deviation / one.count**0.5 for one in rounds],
-            fmt="o-",
+            fmt="o" if variant == SEARCH else "o-",
             color=colour,
             label=label,
             markersize=4.5,

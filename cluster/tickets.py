@@ -9,7 +9,11 @@ import numpy as np
 
 from ..search.candidate import Estimate
 from ..search.indicators import front, hypervolume
+from .candidates import Found
 from .rounds import DENSE, Row
+
+SEARCH = "search"
+"""The variant of what a search has found; its round is the candidate's number."""
 
 WORST = 1.1
 """The hypervolume ends at this many times what the dense network has, as in a search."""
@@ -17,7 +21,7 @@ WORST = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One round of one variant: means over the folds and seeds in which it is over.
+    """One round of one variant, or one candidate: means over the folds and seeds that are over.
 
     `score` is that of the epoch that was chosen, `deviation` its spread, `best_test` that of the
     best epoch on the test part. `gain` is the mean difference to the dense network on the same fold
@@ -65,21 +69,29 @@ class Tickets:
 
     @property
     def deepest(self) -> Ticket | None:
-        """ICPG's winning ticket of the latest round."""
-        return max(
-            (one for one in self.of("icpg") if one.wins), key=lambda one: one.round, default=None
-        )
+        """The winning ticket that has the fewest weights left, of equal ones the fewest edges."""
+        return max(self.winning, key=lambda one: (one.weights_gone, one.edges_gone), default=None)
+
+    @property
+    def own(self) -> list[Ticket]:
+        """The tickets that ICPG has drawn, round by round, or its search found."""
+        return self.of("icpg") or self.of(SEARCH)
+
+    @property
+    def winning(self) -> list[Ticket]:
+        """Those of them that do at least as well as the dense network, and are smaller."""
+        return [one for one in self.own if one.wins and one.edges_gone + one.weights_gone > 0]
 
     @property
     def front(self) -> list[Ticket]:
-        """ICPG's winning tickets that no other beats in everything, from the least pruned on."""
-        winning = [one for one in self.of("icpg") if one.wins]
+        """The winning tickets that no other beats in everything, in their order."""
+        winning = self.winning
         return [winning[place] for place in front(self._points(winning))] if winning else []
 
     @property
     def hypervolume(self) -> float:
         """That of the winning tickets: error, edges, weights, time, each beside the dense one's."""
-        winning = [one for one in self.of("icpg") if one.wins]
+        winning = self.winning
         return hypervolume(self._points(winning), WORST) if winning else 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -160,6 +172,32 @@ def tickets_of(
         len(dense),
         tuple(found),
     )
+
+
+def tickets_found(found: Sequence[Found], *, times: Mapping[int, Estimate]) -> Tickets | None:
+    """Gather the candidates of a search, of which the first is the dense network."""
+    if not found or found[0].number:
+        return None
+    dense = found[0].scores
+    tickets = [
+        Ticket(
+            SEARCH,
+            one.number,
+            len(one.scores),
+            1 - one.edges,
+            1 - one.weights,
+            1 - one.edges,
+            1 - one.weights,
+            _mean(one.scores),
+            _deviation(one.scores),
+            _mean(one.scores),
+            _mean(mine - theirs for mine, theirs in zip(one.scores, dense, strict=True)),
+            None,
+            times.get(one.number),
+        )
+        for one in found[1:]
+    ]
+    return Tickets(_mean(dense), _deviation(dense), _mean(dense), len(dense), tuple(tickets))
 
 
 def _mean(values: Any) -> float:

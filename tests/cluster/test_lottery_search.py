@@ -1,0 +1,129 @@
+"""The search over what each round removes: alike for any number of workers, and gone on with."""
+
+import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import secateur
+from secateur.cluster.candidates import Found, every_found, found_of
+from secateur.cluster.graph_config import GraphConfig, check_graph_config, settled
+from secateur.cluster.graph_record import GraphRecord
+from secateur.cluster.journal import Journal
+from secateur.cluster.lottery_search import left_of, space_of, steps_of, work
+from secateur.cluster.ticket_export import hand_out
+from secateur.methods.icpg.rounds import Plan, Step
+from wheels import wheels
+
+CONFIG = {
+    "name": "searched",
+    "data": {"name": "wheels:task"},
+    "network": {"hidden": 8, "layers": 1},
+    "masker": {"hidden": 4, "layers": 1, "learning_rate": 0.01},
+    "training": {"epochs": 3, "learning_rate": 0.01, "batch": 16},
+    "icpg": {"rounds": 2, "folds": 5, "use": 2},
+    "search": {"evaluations": 12, "population": 4, "window": 3},
+}
+
+
+def config(**search) -> GraphConfig:
+    values = CONFIG | {"search": CONFIG["search"] | search}
+    return settled(check_graph_config(values, source="x.yaml"), "graph")
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory) -> Path:
+    """What one worker alone has found."""
+    run = tmp_path_factory.mktemp("searched")
+    work(config(), wheels(lonely=True), run, rank=0, workers=1)
+    return run
+
+
+def compared(run: Path) -> list[tuple]:
+    """What is known of candidates, but for the time it took."""
+    return [
+        (one.number, one.genome, one.origin, one.error, one.edges, one.weights, one.scores)
+        for one in every_found(run)
+    ]
+
+
+def test_the_dense_network_comes_first_and_nothing_twice(searched):
+    found = every_found(searched)
+    assert [one.number for one in found] == list(range(12))
+    assert found[0].genome == space_of(2).dense
+    assert (found[0].edges, found[0].weights) == (1.0, 1.0)
+    assert len({one.genome for one in found}) == 12
+    assert {"initial", "local search", "variation", "random move"} & {one.origin for one in found}
+
+
+def test_what_is_left_is_what_the_genome_says(searched):
+    for one in every_found(searched)[1:]:
+        row = np.array([one.genome])
+        assert one.weights == pytest.approx(left_of(row, "weights")[0], abs=5e-3)
+        assert one.edges == pytest.approx(left_of(row, "edges")[0], abs=0.03)
+        assert one.error.value == pytest.approx(1 - sum(one.scores) / 2)
+        assert one.error.low <= one.error.value <= one.error.high
+
+
+def test_two_workers_find_the_same_as_one(searched, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ask = partial(work, config(), wheels(lonely=True), tmp_path, workers=2)
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        for done in [pool.submit(ask, rank=rank) for rank in (0, 1)]:
+            done.result()
+    assert compared(tmp_path) == compared(searched)
+
+
+def test_a_search_goes_on_and_does_nothing_again(searched, tmp_path):
+    work(config(evaluations=5), wheels(lonely=True), tmp_path, rank=0, workers=1)
+    kept = {one.number: one for one in every_found(tmp_path)}
+    assert len(kept) == 5
+    work(config(), wheels(lonely=True), tmp_path, rank=0, workers=1)
+    assert all(found_of(tmp_path, number) == one for number, one in kept.items())
+    assert compared(tmp_path) == compared(searched)
+
+
+@pytest.mark.parametrize("algorithm", ["random", "nsga2"])
+def test_other_algorithms_search_as_well(tmp_path, algorithm):
+    work(config(algorithm=algorithm, evaluations=6), wheels(), tmp_path, rank=0, workers=1)
+    assert len(every_found(tmp_path)) == 6
+
+
+def test_candidates_of_another_search_are_refused(tmp_path):
+    work(config(evaluations=3), wheels(), tmp_path, rank=0, workers=1)
+    path = tmp_path / "candidates" / "0001.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"genome": [10] * 6}))
+    with pytest.raises(ValueError, match="holds another candidate 1: was the run begun by another"):
+        work(config(), wheels(), tmp_path, rank=0, workers=1)
+
+
+def test_a_round_without_a_masker_removes_no_edges():
+    assert steps_of((15, 8, 1, 12, 10, 2)) == (Step(0.25, 1 - 8 / 10), Step(0.0, 0.0))
+    genomes = np.array([[15, 8, 1, 12, 10, 2]])
+    plan = Plan(steps_of(genomes[0].tolist()), "nominal", "directed")
+    assert left_of(genomes, "edges")[0] == pytest.approx(plan.edges_left(2)) == 0.75
+    assert left_of(genomes, "weights")[0] == pytest.approx(plan.weights_left(2)) == 0.8
+
+
+def test_what_it_found_is_a_front_whose_networks_are_handed_out(searched):
+    facts = {"config": config().model_dump(mode="json"), "method": "icpg"}
+    record = GraphRecord(searched, Journal.create(searched, facts))
+    with record.journal.held():
+        hand_out(record, wheels(lonely=True))
+    found = record.tickets()
+    assert len(found.tickets) == 11
+    assert all(one.time is not None for one in found.tickets)
+    assert {one.round for one in found.front} <= {one.round for one in found.winning}
+    best: Found = found_of(searched, max(found.winning or found.own, key=lambda t: t.score).round)
+    network, transform = secateur.load(searched / "tickets" / "best")
+    card = json.loads((searched / "tickets" / "best" / "model.json").read_text())
+    assert tuple(Step(**step) for step in card["ticket"]["plan"]["steps"]) == steps_of(best.genome)
+    assert len(transform.maskers) == sum(step.edges > 0 for step in steps_of(best.genome))
+    assert card["score"] == best.scores[0]
+    assert not network.training
+    assert "Candidate" in (searched / "report.html").read_text()
