@@ -95,12 +95,23 @@ def ports(kind: Convolution, name: str) -> Ports:
             return Ports(f"{name}.linear.weight", (f"{name}.linear.weight", f"{name}.linear.bias"))
 
 
+def linear(ins: int, outs: int, *, bias: bool = True) -> nn.Linear:
+    """A linear layer with Glorot's first weights, as convolutions have them.
+
+    Weights are removed by their magnitude among all: layers that begin with smaller ones, as
+    PyTorch's linear layers would, would lose all of them long before others lose many.
+    """
+    made = nn.Linear(ins, outs, bias=bias)
+    nn.init.xavier_uniform_(made.weight)
+    return made
+
+
 class Alone(nn.Module):
     """A linear layer that takes edges and looks at none."""
 
     def __init__(self, ins: int, outs: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(ins, outs)
+        self.linear = linear(ins, outs)
 
     def forward(self, x: Tensor, _edges: Tensor, _weights: Tensor | None) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
@@ -114,7 +125,7 @@ class GIN(MessagePassing):  # type: ignore[misc]
     def __init__(self, ins: int, outs: int) -> None:
         super().__init__(aggr="add")
         self.eps = nn.Parameter(torch.zeros(1))
-        self.first, self.second = nn.Linear(ins, outs), nn.Linear(outs, outs)
+        self.first, self.second = linear(ins, outs), linear(outs, outs)
 
     def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
@@ -139,7 +150,7 @@ class GAT(MessagePassing):  # type: ignore[misc]
         super().__init__(aggr="add", node_dim=0)
         if outs % heads:
             raise ValueError(f"the channels of GAT, {outs}, must be a multiple of heads, {heads}")
-        self.heads, self.linear = heads, nn.Linear(ins, outs, bias=False)
+        self.heads, self.linear = heads, linear(ins, outs, bias=False)
         self.source = nn.Parameter(torch.empty(1, heads, outs // heads))
         self.target = nn.Parameter(torch.empty(1, heads, outs // heads))
         self.bias = nn.Parameter(torch.zeros(outs))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import global_add_pool
 
 from .compaction import Units
-from .convolutions import Convolution, Ports, convolution, ports, prepared
+from .convolutions import Convolution, Ports, convolution, linear, ports, prepared
 
 
 class Stack(nn.Module):
@@ -20,7 +20,7 @@ class Stack(nn.Module):
     def __init__(self, ins: int, hidden: int, layers: int, kind: Convolution, heads: int) -> None:
         super().__init__()
         self.kind = kind
-        self.norm, self.linear = nn.BatchNorm1d(ins), nn.Linear(ins, hidden)
+        self.norm, self.linear = nn.BatchNorm1d(ins), linear(ins, hidden)
         self.norms = nn.ModuleList(nn.BatchNorm1d(hidden) for _ in range(layers))
         self.layers = nn.ModuleList(
             convolution(kind, hidden, hidden, heads=heads) for _ in range(layers)
@@ -114,8 +114,8 @@ class GraphClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.nodes = Stack(ins, hidden, layers, kind, heads)
-        self.norm, self.linear = nn.BatchNorm1d(hidden), nn.Linear(hidden, hidden)
-        self.last_norm, self.last = nn.BatchNorm1d(hidden), nn.Linear(hidden, classes)
+        self.norm, self.linear = nn.BatchNorm1d(hidden), linear(hidden, hidden)
+        self.last_norm, self.last = nn.BatchNorm1d(hidden), linear(hidden, classes)
 
     def forward(
         self,

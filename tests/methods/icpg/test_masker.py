@@ -27,8 +27,9 @@ def test_every_directed_edge_has_a_score_between_0_and_1(kind, reading, plain):
     with torch.no_grad():
         scores = masker(kind=kind, reading=reading, plain=plain)(batch.features, batch.edges)
     assert scores.shape == (batch.edges.shape[1],)
-    assert 0 < scores.min() < scores.max()
-    assert scores.max() < 1 or reading == "inner"  # large products are 1 in fp32
+    assert 0 < scores.min() <= scores.max() <= 1
+    if reading == "concat":  # large products of embeddings are 1 in fp32
+        assert scores.min() < scores.max() < 1
 
 
 def test_one_layer_over_both_embeddings_is_what_is_computed():

@@ -56,3 +56,9 @@ def test_what_is_not_kept_is_set_to_zero(network):
         bool((one[~masks[name]] == 0).all() and (one[masks[name]] != 0).all())
         for name, one in matrices(network).items()
     )
+
+
+def test_first_weights_are_of_a_size_so_that_no_layer_is_emptied_before_others(network):
+    masks = prune(whole(network), magnitudes(network), left=0.1)
+    shares = {name: float(mask.float().mean()) for name, mask in masks.items()}
+    assert min(shares.values()) > 0.03, shares
