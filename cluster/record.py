@@ -53,6 +53,11 @@ class Record:
     @cached_property
     def config(self) -> Config:
         """The configuration it was launched with."""
+        if self.journal.fact(METHOD) == "icpg":
+            raise ValueError(
+                f"{self.path} is no search of networks for images but holds tickets of a graph "
+                "network: look at it by secateur front, report and status"
+            )
         return check_config(self.journal.fact("config"), source=str(self.path))
 
     @property
@@ -133,6 +138,11 @@ class Record:
 
         Networks that were `trained` elsewhere compete for a place on the front.
         """
+        if method := self.journal.fact(METHOD):
+            raise ValueError(
+                f"{self.path} is no search but a training: look at it by secateur status"
+                + (" and front" if method == "icpg" else f", its network is {self.path / 'pruned'}")
+            )
         answers = self.journal.answers()
         found = self._results(self._committed(answers), answers, trained)
         if found is None:

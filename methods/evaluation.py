@@ -8,7 +8,7 @@ import torch
 
 from .accuracy import Normalisation, predictions
 from .datasets import load_dataset
-from .exported import ONNX, load, read_card
+from .exported import ONNX, load, network_card
 from .images import Images
 from .latency import session
 from .onnx_graph import INPUT
@@ -18,7 +18,7 @@ BATCH = 50
 
 def evaluate(directory: Path, *, data: str, root: Path | None, split: str) -> dict[str, Any]:
     """Return `accuracy_torch`, `accuracy_onnx`, `images` and the recorded error, if any."""
-    card = read_card(directory)
+    card = network_card(directory)
     dataset = load_dataset(data, root)
     if list(dataset.shape) != card["input"]:
         raise ValueError(

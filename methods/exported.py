@@ -66,11 +66,20 @@ def read_card(directory: Path) -> dict[str, Any]:
     return card
 
 
-def load(directory: Path) -> nn.Module:
-    """Rebuild an exported network as a PyTorch module in evaluation mode."""
+def network_card(directory: Path) -> dict[str, Any]:
+    """Return what `model.json` tells of a network of images; a ticket's is refused."""
     card = read_card(directory)
     if TICKET in card:
-        raise ValueError(f"{directory} holds a ticket of a graph network: use secateur.load")
+        raise ValueError(
+            f"{directory} holds a ticket of a graph network: its scores are in {CARD}, and "
+            "secateur.load gives the network and the transform of its graphs"
+        )
+    return card
+
+
+def load(directory: Path) -> nn.Module:
+    """Rebuild an exported network as a PyTorch module in evaluation mode."""
+    card = network_card(directory)
     state = read_state(directory / WEIGHTS)
     return rebuild(card["factory"], card["arguments"], state, source=directory / WEIGHTS)
 

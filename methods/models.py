@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from .accuracy import Normalisation
-from .exported import build, load, read_card, rebuild
+from .exported import build, load, network_card, rebuild
 from .import_path import resolve
 from .weights import assign, read_weights
 
@@ -70,7 +70,7 @@ def load_model(name: str, *, root: Path | None = None, shape: Shape | None = Non
 
 
 def _exported(directory: Path) -> Model:
-    card = read_card(directory)
+    card = network_card(directory)
     mean, std = (tuple(card["normalisation"][key]) for key in ("mean", "std"))
     channels, height, width = card["input"]
     return Model(

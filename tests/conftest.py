@@ -22,6 +22,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # of a process must agree. tests/cluster/test_system.py has machines with a token.
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
+# Ray Train asks its workers every two seconds by default; epochs of tests are shorter.
+os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
+os.environ["RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"] = "0"
+
 settings.register_profile("secateur", deadline=None, derandomize=True)
 settings.load_profile("secateur")
 

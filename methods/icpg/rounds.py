@@ -148,7 +148,8 @@ class Lottery:
         """Scores and magnitudes that mean nothing."""
         draws = torch.Generator().manual_seed(self._seed(kept.round + 1, "random"))
         magnitudes = {
-            name: torch.rand(mask.shape, generator=draws) for name, mask in kept.masks.items()
+            name: torch.rand(mask.shape, generator=draws)
+            for name, mask in sorted(kept.masks.items())  # whatever order they were read in
         }
         return torch.rand(int(kept.edges.sum()), generator=draws), magnitudes
 

@@ -35,8 +35,9 @@ def whole(network: nn.Module) -> Masks:
 def prune(masks: Masks, magnitudes: Mapping[str, Tensor], *, left: float) -> Masks:
     """Keep the largest of what is kept, a share `left` of all to rounding.
 
-    Equal magnitudes are kept in the order of the matrices.
+    Equal magnitudes are kept in the order of the matrices' names.
     """
+    masks = dict(sorted(masks.items()))
     total = sum(mask.numel() for mask in masks.values())
     wanted = round(total * left)
     sizes = torch.cat([magnitudes[name][mask].abs().flatten() for name, mask in masks.items()])

@@ -158,6 +158,8 @@ def test_a_complete_run_has_nothing_to_resume(complete, capsys):
 def test_a_training_is_no_search(complete):
     with pytest.raises(ValueError, match=r"is no search but a training: open it by"):
         secateur.open_run(complete)
+    with pytest.raises(ValueError, match=r"is no search but a training: look at it by .* its netw"):
+        Record(complete).results()
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,24 @@ def test_a_complete_run_has_nothing_to_resume(complete, capsys):
 
 
 @pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["export", "RUN", "--pick", "knee", "--to", "x"], "RUN is no search but a training"),
+        (["finetune", "RUN", "--pick", "all"], "RUN is no search of networks for images"),
+        (["front", "RUN", "--with", "RUN"], "--with is for a search, RUN has drawn tickets"),
+        (["report", "RUN", "--beside", "RUN"], "--beside is for a search, RUN has drawn tickets"),
+        (["search", "--set", "search.warm_start=RUN"], "RUN is no search of networks for images"),
+        (["evaluate", "RUN/tickets/best", "--data", "digits"], "holds a ticket of a graph network"),
+        (["cut", "RUN/tickets/best", "--keep", "0.5", "--to", "x"], "holds a ticket of a graph"),
+        (["train", "icpg", "--run", "RUN"], "RUN holds a run already: choose another --run"),
+    ],
+)
+def test_what_is_for_searches_says_so(complete, capsys, asked, message):
+    assert main([part.replace("RUN", str(complete)) for part in asked]) == 2
+    assert message.replace("RUN", str(complete)) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"data.name": "MUTGA"}, "data.name MUTGA is not known: did you mean MUTAG?"),

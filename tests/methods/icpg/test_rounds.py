@@ -111,6 +111,15 @@ def test_every_draw_is_the_same_again(drawn):
     assert one.play(first)[0] == one.play(again)[0]
 
 
+def test_chance_draws_the_same_whatever_order_masks_were_read_in():
+    one = lottery(variant="random")
+    kept, _ = one.draw(one.begin())
+    turned = replace(kept, masks=dict(reversed(kept.masks.items())))
+    (there, _), (here, _) = one.draw(kept), one.draw(turned)
+    assert torch.equal(there.edges, here.edges)
+    assert all(torch.equal(there.masks[name], here.masks[name]) for name in there.masks)
+
+
 def test_the_masker_chooses_the_edges_of_every_part_of_the_data(drawn):
     one, (whole_, first, _) = drawn
     _, masker = one.draw(whole_)
