@@ -14,6 +14,7 @@ from command_line import PATIENCE_S, command, run
 from secateur.cluster.cli import main
 from secateur.cluster.learned import Learned
 from secateur.cluster.record import Record
+from secateur.cluster.trained import trained
 from secateur.cluster.training import history
 from secateur.methods.weights import read_weights
 
@@ -239,10 +240,15 @@ def test_a_search_begins_with_it_ranks_by_its_criterion_and_shows_it(complete, t
     capsys.readouterr()
     assert main(["front", str(directory), "--with", str(complete), "--json"]) == 0
     front = json.loads(capsys.readouterr().out)["front"]
-    (shown,) = (one for one in front if one["origin"] == "clad")
-    assert shown["id"] == 4
-    assert shown["widths"] == widths
-    assert shown["objectives"]["error"] == secateur.open_training(complete).status()["error"]
+    beside = record.results([trained(complete, record, record.results().dense, 4)])
+    assert front == beside.front_as_json()["front"]  # whether it is on it or another one is better
+    (shown,) = (one for one in beside.members if one.origin == "clad")
+    assert shown.id == 4
+    assert list(shown.widths) == widths
+    assert (
+        shown.as_json()["objectives"]["error"]
+        == (secateur.open_training(complete).status()["error"])
+    )
     assert all(one.origin != "clad" for one in Record(directory).results().front)
     assert main(["front", str(directory), "--with", str(directory)]) == 2
     assert "--with must name a complete `secateur train clad`" in capsys.readouterr().err
