@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from ..actors.job import ROLES
+from .page import page
 from .picture import ORIGINS, every_network, front_picture, pick_labels, stairs
 from .quantity import Quantity, duration, quantities
 from .results import Member, Results
@@ -49,17 +49,10 @@ def write_report(
 
 
 def _page(results: Results, beside: Sequence[Results]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     known = every_network(results)
     rows = (results.dense, *(one for one in results.front if one.id != results.dense.id))
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
-    return environment.get_template("report.html").render(
+    return page(
+        "report.html",
         results=results,
         known=known,
         rows=rows,

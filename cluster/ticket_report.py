@@ -3,9 +3,8 @@
 from base64 import b64encode
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from .graph_record import PICTURE, REPORT, GraphRecord
+from .page import page
 from .quantity import duration
 from .ticket_picture import VARIANTS, ticket_picture
 from .whole_file import write_whole
@@ -15,14 +14,8 @@ def write_ticket_report(record: GraphRecord) -> tuple[Path, Path]:
     """Write `report.html` and `tickets.png` into the run's folder and return their paths."""
     found, config = record.tickets(), record.config
     picture = ticket_picture(config.name, found)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("tickets.html").render(
+    filled = page(
+        "tickets.html",
         config=config,
         found=found,
         state=record.journal.state,
@@ -31,6 +24,6 @@ def write_ticket_report(record: GraphRecord) -> tuple[Path, Path]:
         picture=b64encode(picture).decode(),
     )
     return (
-        write_whole(record.path / REPORT, page.encode()),
+        write_whole(record.path / REPORT, filled.encode()),
         write_whole(record.path / PICTURE, picture),
     )

@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 import secateur
-from command_line import PATIENCE_S, command, run
+from command_line import PATIENCE_S, command, run, wait_for
 from secateur.cluster.cli import main
 from secateur.cluster.learned import Learned
 from secateur.cluster.record import Record
@@ -121,14 +120,6 @@ def told(directory: Path, stage: str) -> list[dict]:
 def epochs(directory: Path, stage: str) -> int:
     """How many epochs the last checkpoint of a stage holds."""
     return len(told(directory, stage))
-
-
-def wait_for(process: subprocess.Popen, condition) -> None:
-    begun = time.monotonic()
-    while not condition():
-        assert process.poll() is None, "the command ended before it was killed"
-        assert time.monotonic() - begun < PATIENCE_S
-        time.sleep(0.02)
 
 
 def test_a_killed_run_goes_on_from_its_last_epoch(complete, tmp_path):

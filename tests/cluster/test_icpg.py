@@ -4,14 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from torch_geometric.data import Data
 
 import secateur
-from command_line import PATIENCE_S, command, run
+from command_line import command, run, wait_for
 from secateur.cluster.cli import main
 from secateur.cluster.graph_record import GraphRecord
 from secateur.cluster.rounds import rows
@@ -140,14 +139,6 @@ def test_whatever_dies_the_rest_goes_on_from_the_last_stage(complete, tmp_path):
     assert all(path.stat().st_mtime_ns == known for path, known in kept.items())
     assert numbers(directory) == numbers(complete)
     assert secateur.open_training(directory).state == "complete"
-
-
-def wait_for(process: subprocess.Popen, condition) -> None:
-    begun = time.monotonic()
-    while not condition():
-        assert process.poll() is None, "the command ended before it was killed"
-        assert time.monotonic() - begun < PATIENCE_S
-        time.sleep(0.02)
 
 
 def workers_below(pid: int) -> list[int]:
