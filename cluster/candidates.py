@@ -32,8 +32,16 @@ class Found:
 def found_of(run: Path, number: int) -> Found | None:
     """What is known of a candidate."""
     path = run / CANDIDATES / f"{number:04d}.json"
-    if not path.exists():
-        return None
+    return read_found(path) if path.exists() else None
+
+
+def found_files(run: Path) -> list[Path]:
+    """The file of every candidate that is evaluated, in order."""
+    return sorted((run / CANDIDATES).glob("*.json"), key=lambda path: int(path.stem))
+
+
+def read_found(path: Path) -> Found:
+    """Return what a candidate's file tells."""
     values: dict[str, Any] = json.loads(path.read_text())
     values |= {
         "genome": tuple(values["genome"]),
@@ -45,8 +53,7 @@ def found_of(run: Path, number: int) -> Found | None:
 
 def every_found(run: Path) -> list[Found]:
     """All candidates that are evaluated, in order."""
-    numbers = sorted(int(path.stem) for path in (run / CANDIDATES).glob("*.json"))
-    return [found for number in numbers if (found := found_of(run, number)) is not None]
+    return [read_found(path) for path in found_files(run)]
 
 
 def write_found(run: Path, found: Found) -> None:

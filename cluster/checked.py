@@ -68,6 +68,12 @@ def checked(model: type[Model], values: dict[str, Any], *, source: str) -> Model
         raise ConfigError(f"{source}: {problems[0]}{more}") from error
 
 
+def require_folder_name(name: str) -> None:
+    """Refuse a name that cannot be a folder's; a ValueError says so."""
+    if not name or "/" in name or name.startswith("."):
+        raise ValueError(f"name must do as the name of a folder, got {name!r}")
+
+
 def as_yaml(config: BaseModel) -> str:
     """A configuration as a file that gives the same one back."""
     return yaml.dump(config.model_dump(mode="json"), Dumper=_WrittenYaml, sort_keys=False)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from ..search.constraint import Constraint
 from ..search.goals import Goals
 from ..search.objective import Objective
-from .checked import Section, checked, read
+from .checked import Section, checked, read, require_folder_name
 
 ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
 OBJECTIVES: tuple[ObjectiveName, ...] = ("error", "latency_ms", "memory_bytes")
@@ -275,8 +275,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _name_is_a_folder(self) -> "Config":
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"name must do as the name of a folder, got {self.name!r}")
+        require_folder_name(self.name)
         return self
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import nn
 
+from ..methods.exported import tensors as as_file
 from ..methods.icpg.masker import Masker
 from ..methods.icpg.rounds import Kept
-from ..methods.weights import State, state_of
+from ..methods.weights import State, below, state_of
 from .rounds import ROUNDS, Row, Unit
 from .whole_file import write_whole
 
@@ -26,7 +26,6 @@ class Drawn:
 
     def __init__(self, run: Path, unit: Unit) -> None:
         self._folder, self.unit = run / ROUNDS / unit.name, unit
-        self._folder.mkdir(parents=True, exist_ok=True)
 
     def keep(self, kept: Kept, masker: Masker | None, seconds: float) -> None:
         """Write what a soft stage has left."""
@@ -46,8 +45,8 @@ class Drawn:
         tensors = load_tensors(path.read_bytes())
         count = int(tensors["edge_count"])
         bits = np.unpackbits(tensors["edges"].numpy(), count=count).astype(bool)
-        kept = Kept(round_, _under("mask.", tensors), torch.from_numpy(bits))
-        return kept, _under("masker.", tensors), float(tensors["seconds"])
+        kept = Kept(round_, below("mask.", tensors), torch.from_numpy(bits))
+        return kept, below("masker.", tensors), float(tensors["seconds"])
 
     def network(self, round_: int) -> State:
         """The tensors of a round's trained network."""
@@ -59,21 +58,19 @@ class Drawn:
 
     def played(self, round_: int, row: Row) -> None:
         """Write what a ticket stage has found."""
-        write_whole(self._path(round_, "json"), json.dumps(asdict(row)).encode())
+        self._write_whole(round_, "json", json.dumps(asdict(row)).encode())
 
     def is_played(self, round_: int) -> bool:
         """Whether a round is over."""
         return self._path(round_, "json").exists()
 
     def _write(self, round_: int, kind: str, tensors: State) -> None:
-        held = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        write_whole(self._path(round_, f"{kind}.safetensors"), save_tensors(held))
+        self._write_whole(round_, f"{kind}.safetensors", as_file(tensors))
+
+    def _write_whole(self, round_: int, name: str, content: bytes) -> None:
+        """Make the folder when there is something for it: others' are looked at as well."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._path(round_, name), content)
 
     def _path(self, round_: int, name: str) -> Path:
         return self._folder / f"{round_:02d}.{name}"
-
-
-def _under(prefix: str, tensors: State) -> State:
-    return {
-        name.removeprefix(prefix): one for name, one in tensors.items() if name.startswith(prefix)
-    }

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .checked import Section, checked, read
+from .checked import Section, checked, read, require_folder_name
 
 VariantName = Literal["icpg", "random", "weights", "edges", "ugs", "transfer"]
 ConvolutionName = Literal["gcn", "gin", "gat", "mlp"]
@@ -135,8 +135,7 @@ class GraphConfig(Section):
 
     @model_validator(mode="after")
     def _name_is_a_folder(self) -> "GraphConfig":
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"name must do as the name of a folder, got {self.name!r}")
+        require_folder_name(self.name)
         return self
 
 

@@ -18,7 +18,7 @@ from ..methods.exported import build
 from ..methods.icpg.masker import Masker
 from ..methods.icpg.rounds import Kept, Lottery
 from ..methods.icpg.task import Task
-from .candidates import every_found
+from .candidates import CANDIDATES, every_found, found_files, read_found
 from .checked import ConfigError, as_yaml
 from .coordinator import RunFailed
 from .drawn import Drawn
@@ -31,7 +31,7 @@ from .lottery_search import work
 from .progress import Watcher
 from .ray_cluster import ray_at, require_reachable
 from .record import METHOD
-from .rounds import DENSE, TRANSFER, Row, rows
+from .rounds import DENSE, TRANSFER, Row, read_row, row_files, rows
 from .sitting import CONFIG
 from .ticket_export import hand_out
 from .training import Scale, Worker, train_job
@@ -120,13 +120,13 @@ def _check(config: GraphConfig, task: Task) -> None:
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:
     config = config_of(path, journal)
     scale = _scale(config)
-    known = set(_lines(path))
+    known = {*row_files(path), *found_files(path)}
 
     def look() -> None:
-        for line in _lines(path):
-            if line not in known:
-                known.add(line)
-                watcher.say(line)
+        for file in (*row_files(path), *found_files(path)):
+            if file not in known:
+                known.add(file)
+                watcher.say(_line(file))
 
     watcher.say(f"drawing tickets on {scale.workers} workers")
     with ray_at(address, cpus=scale.cpus):
@@ -145,23 +145,20 @@ def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -
     journal.note("completed", True)
 
 
-def _lines(path: Path) -> list[str]:
-    """What there is to tell of every round or candidate that is over."""
-    told = [
-        (f"{row.variant}, seed {row.seed}, fold {row.fold}, round {row.round}",
-         row.edges_gone, row.weights_gone, row.test)
-        for row in rows(path)
-    ]  # fmt: skip
-    told += [
-        (f"candidate {one.number}, {one.origin}", 1 - one.edges, 1 - one.weights,
-         1 - one.error.value)
-        for one in every_found(path)
-    ]  # fmt: skip
-    return [
+def _line(file: Path) -> str:
+    """What there is to tell of a round or a candidate that is over."""
+    if file.parent.name == CANDIDATES:
+        one = read_found(file)
+        name = f"candidate {one.number}, {one.origin}"
+        edges, weights, score = 1 - one.edges, 1 - one.weights, 1 - one.error.value
+    else:
+        row = read_row(file)
+        name = f"{row.variant}, seed {row.seed}, fold {row.fold}, round {row.round}"
+        edges, weights, score = row.edges_gone, row.weights_gone, row.test
+    return (
         f"{name}: {100 * edges:.1f} % of the edges and {100 * weights:.1f} % of the weights gone, "
         f"score {100 * score:.2f} %"
-        for name, edges, weights, score in told
-    ]
+    )
 
 
 def _scale(config: GraphConfig) -> Scale:

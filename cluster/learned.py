@@ -7,12 +7,12 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save as save_tensors
 
 from ..methods.clad.cutting import ranking_by
 from ..methods.criteria import Ranking
+from ..methods.exported import tensors as as_file
 from ..methods.plan import Plan
-from ..methods.weights import State, read_weights
+from ..methods.weights import State, below, read_weights
 from .checked import ConfigError
 from .whole_file import write_whole
 
@@ -30,8 +30,7 @@ class Learned:
         """Write one file, whole or not at all."""
         tensors = {f"network.{name}": tensor for name, tensor in self.state.items()}
         tensors |= {f"scores.{group}": torch.from_numpy(s) for group, s in enumerate(self.scores)}
-        content = save_tensors({name: tensor.contiguous() for name, tensor in tensors.items()})
-        write_whole(directory / LEARNED, content)
+        write_whole(directory / LEARNED, as_file(tensors))
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -39,7 +38,7 @@ class Learned:
         tensors = read_weights(directory / LEARNED)
         groups = sum(name.startswith("scores.") for name in tensors)
         return cls(
-            {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")},
+            below("network.", tensors),
             [tensors[f"scores.{group}"].numpy() for group in range(groups)],
         )
 

@@ -47,10 +47,16 @@ class Row:
 
 def rows(run: Path) -> list[Row]:
     """Return every round that is over, unit by unit."""
-    return sorted(_rows(run), key=lambda row: (row.seed, row.fold, row.variant, row.round))
+    every = map(read_row, row_files(run))
+    return sorted(every, key=lambda row: (row.seed, row.fold, row.variant, row.round))
 
 
-def _rows(run: Path) -> Iterator[Row]:
-    for path in (run / ROUNDS).glob("*/*.json"):
-        values: dict[str, Any] = json.loads(path.read_text())
-        yield Row(**values)
+def row_files(run: Path) -> Iterator[Path]:
+    """The file of every round that is over."""
+    return (run / ROUNDS).glob("*/*.json")
+
+
+def read_row(path: Path) -> Row:
+    """Return what a round's file tells."""
+    values: dict[str, Any] = json.loads(path.read_text())
+    return Row(**values)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from ..methods.icpg.masker import Masker
 from ..methods.icpg.rounds import Kept
 from ..methods.icpg.task import Task
@@ -50,19 +48,16 @@ class Transfer:
     def draw(self, kept: Kept) -> tuple[Kept, None]:
         """Return what the next round keeps."""
         number = kept.round + 1
+        if self._same and (known := self._drawn.kept(number)) is not None:
+            return Kept(number, kept.masks, known[0].edges), None
         maskers = {}
         for round_ in range(1, number + 1):
             known = self._drawn.kept(round_)
             assert known is not None
-            theirs, state, _ = known
-            masker = Masker(**self._arguments)
-            masker.load_state_dict(state)
-            maskers[round_] = masker
-        edges = theirs.edges if self._same else self._chosen(maskers)
+            maskers[round_] = Masker(**self._arguments)
+            maskers[round_].load_state_dict(known[1])
+        edges = thinned(self._task.graphs, maskers, self._plan)
         return Kept(number, kept.masks, edges), None
-
-    def _chosen(self, maskers: dict[int, Masker]) -> torch.Tensor:
-        return thinned(self._task.graphs, maskers, self._plan)
 
 
 def _same_folds(config: GraphConfig, other: GraphConfig) -> bool:

@@ -87,6 +87,15 @@ def state_of(network: nn.Module) -> State:
     }
 
 
+def below(prefix: str, state: State) -> State:
+    """Return the tensors whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    }
+
+
 def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor."""
     return {name: tuple(tensor.shape) for name, tensor in state.items()}

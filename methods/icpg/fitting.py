@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -108,8 +108,7 @@ def fit(
     for one, state in zip(modules, best.states, strict=True):
         one.load_state_dict(state)
         one.eval()
-    found = best.fitted
-    return Fitted(found.epoch, found.validation, found.test, best_test)
+    return replace(best.fitted, best_test=best_test)
 
 
 def answers(

@@ -83,8 +83,7 @@ def _tu(name: str, root: Path | None) -> Task:
     archive = root / "tu" / f"{name}.zip"
     if not archive.is_file():
         there = sorted(path.name.removesuffix(".zip") for path in (root / "tu").glob("*.zip"))
-        near = difflib.get_close_matches(name, there, n=1, cutoff=0.0)
-        raise ValueError(f"there is no {archive}" + (f": did you mean {near[0]}?" if near else ""))
+        raise _absent(archive, name, there)
 
     class Local(TUDataset):  # type: ignore[misc]
         url = f"file://{archive.parent.absolute()}"
@@ -107,15 +106,18 @@ def graph_task(
     nodes, how many nodes each graph has, and the graphs' labels.
     """
     node_ends = ends(nodes)
+    edges, edge_ends = _in_order(edges, node_ends)
+    seen = Features("degrees", cap)
+    graphs = Graphs(seen(features, edges, int(node_ends[-1])), edges, node_ends, edge_ends, labels)
+    return Task(name, "graph", graphs, int(labels.max()) + 1, seen, None)
+
+
+def _in_order(edges: Tensor, node_ends: Tensor) -> tuple[Tensor, Tensor]:
+    """The edges without self-loops, graph by graph, and where each graph's end."""
     edges = edges[:, edges[0] != edges[1]]
     graph = torch.bucketize(edges[0], node_ends[1:], right=True)
-    edges = edges[:, torch.argsort(graph, stable=True)]
-    counts = torch.bincount(graph, minlength=len(nodes))
-    seen = Features("degrees", cap)
-    graphs = Graphs(
-        seen(features, edges, int(node_ends[-1])), edges, node_ends, ends(counts), labels
-    )
-    return Task(name, "graph", graphs, int(labels.max()) + 1, seen, None)
+    counts = torch.bincount(graph, minlength=len(node_ends) - 1)
+    return edges[:, torch.argsort(graph, stable=True)], ends(counts)
 
 
 def _collated(data: InMemoryDataset) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
@@ -172,11 +174,9 @@ def _ppi(name: str, root: Path | None) -> Task:
     features, edges, nodes, labels = (list(one) for one in zip(*map(_collated, parts), strict=True))
     shifts = [0, *np.cumsum([len(one) for one in features])[:-1].tolist()]
     node_ends = ends(torch.cat(nodes))
-    all_edges = torch.cat([one + shift for one, shift in zip(edges, shifts, strict=True)], dim=1)
-    all_edges = all_edges[:, all_edges[0] != all_edges[1]]
-    graph = torch.bucketize(all_edges[0], node_ends[1:], right=True)
-    counts = torch.bincount(graph, minlength=sum(sizes))
-    graphs = Graphs(torch.cat(features), all_edges, node_ends, ends(counts), torch.cat(labels))
+    shifted = torch.cat([one + shift for one, shift in zip(edges, shifts, strict=True)], dim=1)
+    all_edges, edge_ends = _in_order(shifted, node_ends)
+    graphs = Graphs(torch.cat(features), all_edges, node_ends, edge_ends, torch.cat(labels))
     numbers = torch.split(torch.arange(sum(sizes)), sizes)
     return Task(name, "node", graphs, graphs.labels.shape[1], Features("given"), Split(*numbers))
 
@@ -208,13 +208,16 @@ def _raw(root: Path | None, collection: str, name: str) -> Iterator[Path]:
     held = root / collection / name
     if not (held / "raw").is_dir():
         there = sorted(path.name for path in (root / collection).glob("*"))
-        near = difflib.get_close_matches(name, there, n=1, cutoff=0.0)
-        raise ValueError(
-            f"there is no {held / 'raw'}" + (f": did you mean {near[0]}?" if near else "")
-        )
+        raise _absent(held / "raw", name, there)
     with tempfile.TemporaryDirectory() as folder:  # it writes beside them, and pickles
         shutil.copytree(held / "raw", Path(folder) / name / "raw")
         yield Path(folder)
+
+
+def _absent(path: Path, name: str, there: list[str]) -> ValueError:
+    """What is wrong where a path is not there, with the nearest of the names that are."""
+    near = difflib.get_close_matches(name, there, n=1, cutoff=0.0)
+    return ValueError(f"there is no {path}" + (f": did you mean {near[0]}?" if near else ""))
 
 
 def _cache() -> Path:

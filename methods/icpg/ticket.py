@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from ..exported import TICKET, WEIGHTS, build, read_card, read_state, rebuild, tensors, write_folder
-from ..weights import State, state_of
+from ..weights import State, below, state_of
 from .compaction import Layered, compacted
 from .edges import EdgePruner, steady
 from .features import Features
@@ -151,12 +151,7 @@ def load(directory: Path) -> Ticket:
     maskers = {}
     for number in about["maskers"]:
         masker = Masker(**about["masker"])
-        own = {
-            name.removeprefix(f"{number}."): tensor
-            for name, tensor in held.items()
-            if name.startswith(f"{number}.")
-        }
-        masker.load_state_dict(own, strict=False)
+        masker.load_state_dict(below(f"{number}.", held), strict=False)
         maskers[number] = masker.eval()
     plan = about["plan"]
     steps = tuple(Step(**step) for step in plan["steps"])
