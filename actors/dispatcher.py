@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .fleet import Event, Fleet, Gone, Placed, Ready, WorkersLost, failed
-from .job import ROLES, Answer, Job, Quantity, Role
+from .job import Answer, Job, Quantity, Role
 from .load import Load
 from .pace import Pace
 
@@ -81,7 +81,8 @@ class _Watch:
 class _Desk:
     """One role's queue and workers. Leases and starts are in the order in which they began."""
 
-    watches: dict[Quantity, _Watch]
+    hedge: float
+    watches: dict[Quantity, _Watch] = field(default_factory=dict)
     queue: deque[_Task] = field(default_factory=deque)
     workers: set[str] = field(default_factory=set)
     placed: set[str] = field(default_factory=set)  # those of them that run anywhere
@@ -93,6 +94,12 @@ class _Desk:
     lost: int = 0  # leases, in all
     hedged: int = 0
     disagreements: int = 0
+
+    def watch(self, quantity: Quantity) -> _Watch:
+        """The watch over the jobs of a quantity."""
+        if quantity not in self.watches:
+            self.watches[quantity] = _Watch(Pace(self.hedge))
+        return self.watches[quantity]
 
     def queue_first(self, task: _Task) -> None:
         """Let the next free worker attempt the task."""
@@ -125,12 +132,7 @@ class Dispatcher:
         """
         self._fleet = fleet
         self._lease_seconds = lease_seconds
-        self._desks = {
-            role: _Desk(
-                {quantity: _Watch(Pace(hedge)) for quantity in ROLES}, empty_since=fleet.now()
-            )
-            for role in fleet.wanted()
-        }
+        self._desks = {role: _Desk(hedge, empty_since=fleet.now()) for role in fleet.wanted()}
         self._roles: dict[str, Role] = {}  # of all workers
         self._answers: deque[Answer] = deque()
         self._due = 0
@@ -223,7 +225,7 @@ class Dispatcher:
             task.holders += 1
             lease = _Lease(task, worker, task.attempts, self._fleet.now())
             desk.held[worker] = lease
-            desk.watches[task.job.quantity].leases.append(lease)
+            desk.watch(task.job.quantity).leases.append(lease)
             self._fleet.ask(worker, task.job)
 
     def _collect(self, desk: _Desk, answer: Answer) -> None:
@@ -232,7 +234,7 @@ class Dispatcher:
         task = lease.task
         task.holders -= 1
         lease.over = True
-        desk.watches[task.job.quantity].pace.add(self._fleet.now() - lease.begun)
+        desk.watch(task.job.quantity).pace.add(self._fleet.now() - lease.begun)
         desk.losses = 0
         desk.idle.append(answer.worker)
         if (answer.number, answer.quantity) != (task.job.number, task.job.quantity):

@@ -1,38 +1,83 @@
 """Jobs and answers: what is handed to a worker and what comes back."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..search.candidate import Estimate
 
-Quantity = Literal["error", "quick_error", "latency_ms", "final_error"]
-Role = Literal["evaluator", "profiler"]
+Quantity = str
+"""error, quick_error (on fewer images), final_error, latency_ms, or latency_ms@TARGET."""
 
-ROLES: dict[Quantity, Role] = {
-    "error": "evaluator",
-    "quick_error": "evaluator",  # on fewer images
-    "final_error": "evaluator",
-    "latency_ms": "profiler",
+Role = str
+"""evaluator, profiler, or profiler@NODE for what is measured on a node of its own."""
+
+EVALUATOR: Role = "evaluator"
+PROFILER: Role = "profiler"
+LATENCY = "latency_ms"
+
+_ROLES: dict[Quantity, Role] = {
+    "error": EVALUATOR,
+    "quick_error": EVALUATOR,
+    "final_error": EVALUATOR,
+    LATENCY: PROFILER,
 }
+
+
+def is_measured(name: str) -> bool:
+    """Whether a quantity of a candidate is measured by workers, and not counted."""
+    return _kind(name) in _ROLES
+
+
+def is_latency(name: str) -> bool:
+    """Whether a quantity is the latency on some target."""
+    return _kind(name) == LATENCY
+
+
+def target_of(quantity: Quantity) -> str:
+    """The name of the target of a latency; empty where it has none."""
+    return quantity.partition("@")[2]
+
+
+def _kind(name: str) -> str:
+    return name.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Measure one quantity of one candidate."""
+    """Measure one quantity of one candidate. `node` names who must, if not any profiler can."""
 
     number: int
     genome: tuple[int, ...]
     quantity: Quantity
+    node: str | None = None
 
     @property
     def role(self) -> Role:
         """Which kind of worker can do it."""
-        return ROLES[self.quantity]
+        role = _ROLES[_kind(self.quantity)]
+        return role if self.node is None else role_on(self.node)
+
+
+def role_on(node: str) -> Role:
+    """The role of whoever profiles on a node of its own."""
+    return f"{PROFILER}@{node}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a worker has measured, and plain values that it tells beside it."""
+
+    estimate: Estimate
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A measured quantity, or why it could not be measured; which worker took how long."""
+    """A measured quantity, or why it could not be measured; which worker took how long.
+
+    `beside` is what the worker tells of how it was measured, in plain values.
+    """
 
     number: int
     quantity: Quantity
@@ -40,6 +85,7 @@ class Answer:
     worker: str
     seconds: float
     attempt: int = 1
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:

@@ -1,15 +1,25 @@
 """Meters: what evaluators and profilers load in their own process."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..methods.accuracy import CPU, AccuracyMeter, exact_gpu
+from ..methods.fingerprint import fingerprint
 from ..methods.images import Images
-from ..methods.latency import LatencyMeter, Protocol
+from ..methods.latency import Protocol
 from ..methods.onnx_graph import OnnxTemplate
 from ..methods.prunable import Prunable
+from ..methods.target import Target
+from ..methods.target_meter import TargetMeter
 from ..search.candidate import Estimate
-from .job import Job
+from .job import Job, Quantity, Reading
 from .worker import Measure
+
+DEVICE = "device"
+"""What a reading's fingerprint is called, beside it."""
+
+_TOLD = ("beside_ms", "sittings", "calls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +36,25 @@ class AccuracyPayload:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How one latency is measured, and what the dense network's is, once it is known."""
+
+    target: Target
+    protocol: Protocol
+    reference_ms: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LatencyPayload:
-    """Everything a profiler needs; `reference_ms` is known once the run has measured it."""
+    """Everything a profiler needs: how each of its latencies is measured, by name.
+
+    `calibration` are images for targets that quantise.
+    """
 
     prunable: Prunable
     dense_onnx: bytes
-    protocol: Protocol
-    reference_ms: Estimate | None
+    timings: Mapping[Quantity, Timing]
+    calibration: Images
 
 
 def load_accuracy(payload: AccuracyPayload) -> Measure:
@@ -52,19 +74,35 @@ def load_accuracy(payload: AccuracyPayload) -> Measure:
 
 
 def load_latency(payload: LatencyPayload) -> Measure:
-    """Open the dense network as the reference; measure it once if the run has not yet."""
+    """Open the dense network as the reference; measure it once a run on every target.
+
+    The first reading of each target tells its fingerprint, every one what it rests on.
+    """
     pruner = payload.prunable.pruner()
     template = OnnxTemplate(payload.dense_onnx)
-    meter = LatencyMeter(
-        template.fill(pruner.state),
-        payload.prunable.shape,
-        payload.protocol,
-        reference_ms=payload.reference_ms,
-    )
+    dense = template.fill(pruner.state)
+    images = payload.prunable.normalisation(payload.calibration).contiguous().numpy()
+    meters = {
+        name: TargetMeter(
+            dense,
+            timing.target,
+            timing.protocol,
+            calibration=images,
+            reference_ms=timing.reference_ms,
+        )
+        for name, timing in payload.timings.items()
+    }
+    introduced: set[Quantity] = set()
 
-    def measure(job: Job) -> Estimate:
+    def measure(job: Job) -> Reading:
+        meter, beside = meters[job.quantity], dict[str, Any]()
+        if job.quantity not in introduced:
+            introduced.add(job.quantity)
+            beside[DEVICE] = fingerprint(payload.timings[job.quantity].target)
         if pruner.is_dense(job.genome):
-            return meter.reference_ms
-        return meter(template.fill(pruner.sliced_state(job.genome)))
+            return Reading(meter.reference_ms, beside)
+        found = meter(template.fill(pruner.sliced_state(job.genome)))
+        told = asdict(found)
+        return Reading(found.estimate, {**beside, **{name: told[name] for name in _TOLD}})
 
     return measure

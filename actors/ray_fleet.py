@@ -13,7 +13,7 @@ from .fleet import Crew, Event, Gone, Placed, Ready, WorkersLost, failed
 from .job import Answer, Job, Role
 from .worker import Measure, Worker
 
-PROFILER = "profiler:"
+RESOURCE = "profiler:"
 """What the custom resource of a node that measures latencies begins with; its name follows."""
 
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Collection
 
 from ..search.candidate import Estimate
-from .job import Answer, Job
+from .job import Answer, Job, Reading
 
-Measure = Callable[[Job], Estimate]
+Measure = Callable[[Job], Estimate | Reading]
 
 
 class Worker:
@@ -25,11 +25,15 @@ class Worker:
     def measure(self, job: Job) -> Answer:
         """Measure one quantity. Running out of memory is an answer; a bug still raises."""
         start = time.perf_counter()
-        result: Estimate | str
+        found: Estimate | Reading | str
         try:
-            result = self._measure(job)
+            found = self._measure(job)
         except MemoryError as error:
-            result = f"out of memory: {error}"
-        if not isinstance(result, Estimate | str):
-            raise TypeError(f"a measurement must return an Estimate, got {result!r}")
-        return Answer(job.number, job.quantity, result, self._name, time.perf_counter() - start)
+            found = f"out of memory: {error}"
+        if not isinstance(found, Estimate | Reading | str):
+            raise TypeError(f"a measurement must return an Estimate or a Reading, got {found!r}")
+        seconds = time.perf_counter() - start
+        if isinstance(found, Reading):
+            told = (found.estimate, self._name, seconds)
+            return Answer(job.number, job.quantity, *told, beside=found.beside)
+        return Answer(job.number, job.quantity, found, self._name, seconds)

@@ -29,11 +29,13 @@ from rich.console import Console
 from rich.table import Table
 
 import secateur
+from secateur.actors.meters import DEVICE
 from secateur.cluster.checked import parse_override
 from secateur.cluster.clad import taught_recipe
 from secateur.cluster.config import Config, read_config
 from secateur.cluster.finetune import batches_of, scale_of
-from secateur.cluster.trained import PRUNED, RESULT, hand_out, timed
+from secateur.cluster.targets import timed
+from secateur.cluster.trained import PRUNED, RESULT, hand_out
 from secateur.cluster.workpiece import DENSE_WEIGHTS, Workpiece, open_workpiece
 from secateur.methods.clad.losses import Macs
 from secateur.methods.counts import Counts
@@ -92,8 +94,9 @@ def uniform(config: Config, path: Path, criterion: str) -> dict[str, Any]:
 def timed_anew(config: Config, path: Path) -> dict[str, Any]:
     """The latencies of a run's network and of the dense one, side by side, in milliseconds."""
     workpiece = open_workpiece(config, path, lambda _: None)
-    latency, dense = timed(workpiece, (path / PRUNED / "model.onnx").read_bytes())
-    return {"latency_ms": asdict(latency), "dense_latency_ms": asdict(dense)}
+    found, dense, device = timed(workpiece, (path / PRUNED / "model.onnx").read_bytes())
+    latencies = {"latency_ms": asdict(found.estimate), "dense_latency_ms": asdict(dense)}
+    return {**latencies, DEVICE: device}
 
 
 def uniform_widths(config: Config, workpiece: Workpiece) -> tuple[int, ...]:

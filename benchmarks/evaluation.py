@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 from secateur.methods.accuracy import predictions, recalibrate
 from secateur.methods.counts import Counts
-from secateur.methods.latency import session
 from secateur.methods.networks import cifar_resnet, initialised
 from secateur.methods.onnx_graph import INPUT, OnnxTemplate, export
 from secateur.methods.plan import trace
+from secateur.methods.session import open_session
 from secateur.methods.surgery import Pruner
 from secateur.methods.weights import state_of
 
@@ -91,7 +91,7 @@ def measure(recalibrated: int, counted: int, repeats: int) -> tuple[dict[str, An
 
 
 def _by_onnx(model: bytes, inputs: Tensor) -> Tensor:
-    opened = session(model, 1)
+    opened = open_session(model)
     return torch.from_numpy(
         np.concatenate(
             [

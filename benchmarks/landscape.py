@@ -34,18 +34,20 @@ import pyarrow
 import pyarrow.parquet
 from rich.console import Console
 from rich.table import Table
-from untrained import SHAPE, Untrained
+from untrained import Untrained
 
 import secateur
 from secateur.cluster.config import Config, read_config
-from secateur.methods.latency import LatencyMeter, Protocol
+from secateur.methods.latency import Protocol
+from secateur.methods.target import Target
+from secateur.methods.target_meter import TargetMeter
 from secateur.search.candidate import Estimate
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"
 DEVICES = {
-    "latency_ms": Protocol(seconds=0.15),
-    "latency_batch_ms": Protocol(seconds=0.15, batch=4),
+    "latency_ms": Target(),
+    "latency_batch_ms": Target(batch=4),
 }
 """What counts as two devices: one image at a time, and four."""
 
@@ -67,7 +69,7 @@ class Batch:
             "search.evaluations": self.size,
             "search.final": "picks",
             "latency.seconds": 0.1,  # roughly, for the search to go by
-            "latency.precision": 0.1,
+            "latency.interval": 0.1,
         }
         if self.kind == "spread":
             overrides["search.population"] = self.size
@@ -125,13 +127,13 @@ def time_all(network: str, target: Path) -> None:
     rows = pyarrow.parquet.read_table(target).to_pylist()
     untrained = Untrained.of(int(network.removeprefix("resnet")))
     meters = {
-        name: LatencyMeter(
+        name: TargetMeter(
             untrained.onnx(untrained.pruner.plan.widths),
-            SHAPE,
-            protocol,
+            target,
+            Protocol(seconds=0.15),
             reference_ms=dense_latency(rows, name),
         )
-        for name, protocol in DEVICES.items()
+        for name, target in DEVICES.items()
     }
     missing = [row for row in rows if row.get(next(iter(DEVICES))) is None]
     order = np.random.default_rng(0).permutation(len(missing))

@@ -29,8 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 import secateur
+from secateur.cluster.targets import protocol_for, target_for
 from secateur.cluster.workpiece import open_workpiece
-from secateur.methods.latency import LatencyMeter, Protocol
+from secateur.methods.target_meter import TargetMeter
 from secateur.search.indicators import running_hypervolume
 
 DIGITS = {
@@ -88,12 +89,12 @@ def time_anew(path: Path) -> None:
     run = secateur.open_run(path)
     workpiece = open_workpiece(run.config, path, lambda _: None)
     pruner, template, settings = workpiece.pruner, workpiece.template, run.config.latency
-    protocol = Protocol(settings.threads, settings.batch, settings.seconds, settings.precision)
-    meter = LatencyMeter(template.fill(pruner.state), workpiece.prunable.shape, protocol)
+    dense = template.fill(pruner.state)
+    meter = TargetMeter(dense, target_for(settings), protocol_for(settings))
     found = {
         member.id: meter.reference_ms.value
         if pruner.is_dense(member.genome)
-        else meter(template.fill(pruner.sliced_state(member.genome))).value
+        else meter(template.fill(pruner.sliced_state(member.genome))).estimate.value
         for member in run.results().members
     }
     (path / TIMED).write_text(json.dumps(found))

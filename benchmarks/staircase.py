@@ -12,20 +12,22 @@ import json
 
 from rich.console import Console
 from rich.table import Table
-from untrained import SHAPE, Untrained
+from untrained import Untrained
 
-from secateur.methods.latency import LatencyMeter, Protocol
+from secateur.methods.latency import Protocol
+from secateur.methods.target import Target
+from secateur.methods.target_meter import TargetMeter
 
 
 def measure(shares: list[float], seconds: float) -> list[dict[str, float]]:
     """Return share, MACs and latency with its interval, all relative to dense, for every share."""
     network = Untrained.of(56)
     dense, cost = network.pruner.plan.widths, network.cost
-    meter = LatencyMeter(network.onnx(dense), SHAPE, Protocol(seconds=seconds))
+    meter = TargetMeter(network.onnx(dense), Target(), Protocol(seconds=seconds))
     rows = []
     for share in shares:
         widths = [max(1, round(share * width)) for width in dense]
-        found = meter(network.onnx(widths))
+        found = meter(network.onnx(widths)).estimate
         rows.append(
             {
                 "share": share,

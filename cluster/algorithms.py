@@ -1,5 +1,6 @@
 """Algorithms: which search runs, by the words of the configuration."""
 
+from ..actors.job import is_latency
 from ..search.algorithm import Algorithm
 from ..search.baselines import RandomSearch, UniformScaling
 from ..search.hamp import HAMP, Settings
@@ -68,10 +69,8 @@ def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algor
 
 def _surrogate(objective: str, workpiece: Workpiece) -> Surrogate:
     widths = workpiece.prunable.plan.widths
-    match objective:
-        case "error":
-            return error_model(widths, workpiece.space.criteria)
-        case "latency_ms":
-            return latency_model(widths)
-        case _:
-            return formula(getattr(workpiece.cost, objective), len(widths))
+    if objective == "error":
+        return error_model(widths, workpiece.space.criteria)
+    if is_latency(objective):
+        return latency_model(widths)
+    return formula(getattr(workpiece.cost, objective), len(widths))

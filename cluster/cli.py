@@ -28,6 +28,7 @@ from .options import (
     set_option,
     whole_numbers,
 )
+from .profile_commands import compare, profile
 from .train_commands import train
 
 INTERRUPTED = 130
@@ -397,7 +398,7 @@ def cut(
     print_card(card)
 
 
-for command in (train, submit, attach, stop):
+for command in (train, submit, attach, stop, profile, compare):
     cli.add_command(command)
 
 

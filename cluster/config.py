@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from ..actors.job import LATENCY, Quantity, is_latency, target_of
+from ..methods.target import Optimisation, Precision, Statistic
 from ..search.constraint import Constraint
 from ..search.goals import Goals
 from ..search.objective import Objective
 from .checked import Section, checked, read, require_folder_name
 
-ObjectiveName = Literal["error", "latency_ms", "memory_bytes", "macs", "params"]
-OBJECTIVES: tuple[ObjectiveName, ...] = ("error", "latency_ms", "memory_bytes")
+QUANTITIES = ("error", "latency_ms", "memory_bytes", "macs", "params")
+OBJECTIVES = ("error", "latency_ms", "memory_bytes")
 CriterionName = Literal["l2", "l1", "fpgm", "bn_scale", "taylor", "random"]
 
 
@@ -82,12 +84,24 @@ class Pruning(Section):
 
 
 class Latency(Section):
-    """How latency is measured in ONNX Runtime."""
+    """A target, and how latency is measured on it in ONNX Runtime; see `docs/profiling.md`.
 
+    `provider` is ONNX Runtime's (cpu, cuda, tensorrt, openvino, ...), `precision` that of the
+    network's numbers. At least `seconds` are spent on each network, then as many as it takes until
+    the 95 % interval is narrower than `interval` of the value, up to `patience` times `seconds`.
+    `profiler` names the node that measures, if it is not that of `workers`.
+    """
+
+    provider: str = "cpu"
     threads: Annotated[int, Field(ge=1)] = 1
     batch: Annotated[int, Field(ge=1)] = 1
+    precision: Precision = "fp32"
+    optimisation: Optimisation = "all"
+    statistic: Statistic = "median"
     seconds: Annotated[float, Field(gt=0)] = 0.3
-    precision: Annotated[float, Field(gt=0)] = 0.03
+    interval: Annotated[float, Field(gt=0)] = 0.03
+    patience: Annotated[float, Field(ge=1)] = 10.0
+    profiler: str | None = None
 
 
 class Hamp(Section):
@@ -219,35 +233,57 @@ class Clad(Section):
 
 
 class Config(Section):
-    """A whole run. An empty file is the demo: scikit-learn's digits."""
+    """A whole run. An empty file is the demo: scikit-learn's digits.
+
+    Each of the `targets` has a latency of its own, the objective latency_ms@NAME, and what it does
+    not say is as `latency` has it.
+    """
 
     name: str = "digits"
     network: Network = Network()
     data: Data = Data()
     pruning: Pruning = Pruning()
-    objectives: list[ObjectiveName] = Field(default_factory=lambda: list(OBJECTIVES))
+    objectives: list[str] = Field(default_factory=lambda: list(OBJECTIVES))
     constraints: list[str] = Field(default_factory=list)
     latency: Latency = Latency()
+    targets: dict[str, Latency] = Field(default_factory=dict)
     search: Search = Search()
     workers: Workers = Workers()
     finetune: Finetune = Finetune()
     clad: Clad = Clad()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _targets_are_like_latency(cls, values: Any) -> Any:
+        """Let every target have what it does not say from `latency`."""
+        if not isinstance(values, dict) or not isinstance(values.get("targets"), dict):
+            return values
+        common = values.get("latency") or {}
+        if not isinstance(common, dict):
+            return values
+        targets = {
+            name: {**common, **(own or {})} if isinstance(own, dict | None) else own
+            for name, own in values["targets"].items()
+        }
+        return {**values, "targets": targets}
+
     @field_validator("objectives")
     @classmethod
-    def _objectives_make_a_front(cls, names: list[ObjectiveName]) -> list[ObjectiveName]:
+    def _objectives_make_a_front(cls, names: list[str]) -> list[str]:
         if "error" not in names or len(names) < 2 or len(set(names)) != len(names):
             raise ValueError("must hold error and at least one other objective, each once")
         return ["error", *(name for name in names if name != "error")]
 
-    @field_validator("constraints")
-    @classmethod
-    def _constraints_speak_of_quantities(cls, texts: list[str]) -> list[str]:
-        known = typing.get_args(ObjectiveName)
-        for text in texts:
+    @model_validator(mode="after")
+    def _quantities_exist(self) -> "Config":
+        known = [*QUANTITIES, *(f"{LATENCY}@{name}" for name in self.targets)]
+        for name in self.objectives:
+            if name not in known:
+                raise ValueError(f"objectives must be of {', '.join(known)}, got {name!r}")
+        for text in self.constraints:
             if Constraint.parse(text).quantity not in known:
-                raise ValueError(f"{text!r} must bound one of {', '.join(known)}")
-        return texts
+                raise ValueError(f"constraints: {text!r} must bound one of {', '.join(known)}")
+        return self
 
     @property
     def goals(self) -> Goals:
@@ -261,6 +297,16 @@ class Config(Section):
     def quantities(self) -> tuple[str, ...]:
         """What is measured or counted of every network: objectives, and what is only bounded."""
         return self.goals.quantities
+
+    @property
+    def latencies(self) -> dict[Quantity, Latency]:
+        """How each latency among the quantities is measured."""
+        return {name: self.timing(name) for name in self.quantities if is_latency(name)}
+
+    def timing(self, quantity: Quantity) -> Latency:
+        """How a latency is measured, and which node does."""
+        found = self.targets[target_of(quantity)] if target_of(quantity) else self.latency
+        return found.model_copy(update={"profiler": found.profiler or self.workers.profiler})
 
     @model_validator(mode="after")
     def _algorithm_can_do_it(self) -> "Config":

@@ -1,10 +1,10 @@
 """Coordinator: the loop between search, journal and workers. Journal first, then act."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from ..actors.job import ROLES, Answer, Job, Quantity
+from ..actors.job import Answer, Job, Quantity, is_measured
 from ..methods.cost import Cost
 from ..search.algorithm import Search
 from ..search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
@@ -63,6 +63,7 @@ class Coordinator:
         budget: int,
         expired: Callable[[], bool] = lambda: False,
         known: Callable[[Genome, Quantity], Estimate | None] = lambda _genome, _quantity: None,
+        node_of: Callable[[Quantity], str | None] = lambda _: None,
         promotion: Promotion | None = None,
         screening: Screening | None = None,
         watch: Callable[[Progress], None] = lambda _: None,
@@ -71,11 +72,12 @@ class Coordinator:
         self._journal = journal
         self._dispatcher = dispatcher
         self._quantities = tuple(quantities)
-        self._measured: list[Quantity] = [q for q in ROLES if q in quantities]
+        self._measured = measured_of(quantities)
         self._cost = cost
         self._budget = budget
         self._expired = expired
         self._known = known
+        self._node_of = node_of
         self._promotion = promotion
         self._screening = screening
         self._watch = watch
@@ -145,7 +147,8 @@ class Coordinator:
             if result is None and quantity == "error":
                 result, source = self._rough(number), FEWER_IMAGES
             if result is None:
-                self._dispatcher.submit(Job(number, candidate.genome, quantity))
+                node = self._node_of(quantity)
+                self._dispatcher.submit(Job(number, candidate.genome, quantity, node))
                 continue
             self._settle(Answer(number, quantity, result, source, 0.0))
 
@@ -223,12 +226,17 @@ class Coordinator:
         self._watch(Progress(self._told, self._budget, outcome))
 
 
+def measured_of(quantities: Iterable[str]) -> list[Quantity]:
+    """What of these workers measure, the error first."""
+    return sorted(filter(is_measured, quantities), key=lambda name: name != "error")
+
+
 def outcome_of(
     candidate: Candidate, cost: Cost, answers: dict[str, Answer], quantities: Sequence[str]
 ) -> Outcome:
     """Combine measured and counted quantities, in order; one failed answer fails the candidate."""
     results = {
-        name: answers[name].result if name in ROLES else Estimate.exact(getattr(cost, name))
+        name: answers[name].result if is_measured(name) else Estimate.exact(getattr(cost, name))
         for name in quantities
     }
     known = {name: result for name, result in results.items() if isinstance(result, Estimate)}

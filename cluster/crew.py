@@ -7,15 +7,22 @@ from dataclasses import asdict
 from ..actors.cores import CoreSplit, available_cores, confined, split_cores
 from ..actors.dispatcher import Disagreement, Dispatcher
 from ..actors.fleet import Crew
-from ..actors.job import Role
-from ..actors.meters import AccuracyPayload, LatencyPayload, load_accuracy, load_latency
-from ..actors.ray_fleet import PROFILER, RayFleet
-from ..methods.latency import Protocol
+from ..actors.job import EVALUATOR, PROFILER, Quantity, Role, role_on
+from ..actors.meters import (
+    AccuracyPayload,
+    LatencyPayload,
+    Timing,
+    load_accuracy,
+    load_latency,
+)
+from ..actors.ray_fleet import RESOURCE, RayFleet
+from ..methods.quantised import CALIBRATION_IMAGES
 from ..search.candidate import Estimate
-from .config import Config
+from .config import Config, Latency
 from .progress import Watcher
 from .ray_cluster import ray_at
 from .record import DISAGREEMENTS, MISSING, Record
+from .targets import protocol_for, target_for
 from .workpiece import Workpiece
 
 
@@ -29,16 +36,13 @@ def workers(
     where one core is all there is, they share it, and whoever watches is told.
     """
     config = run.config
-    profiling = "latency_ms" in config.quantities
-    here = split_cores(config.latency.threads if profiling else 0)
-    cores = here if address is None else CoreSplit(frozenset(), frozenset())
-    crews: dict[Role, Crew] = {}
-    if profiling:  # hired first, as evaluators would fill its node
-        crews["profiler"] = _profiler(run, workpiece, cores)
-        if address is None and available_cores() <= config.latency.threads:
-            watcher.say("the profiler shares its core with evaluators: latencies will vary more")
+    threads = max((one.threads for one in config.latencies.values()), default=0)
+    cores = split_cores(threads) if address is None else CoreSplit(frozenset(), frozenset())
+    crews = _profilers(run, workpiece, cores)  # hired first, as evaluators would fill their nodes
+    if crews and address is None and available_cores() <= threads:
+        watcher.say("the profiler shares its core with evaluators: latencies will vary more")
     size = _size(config, cores.others, address, watcher)
-    crews["evaluator"] = _evaluators(workpiece, size, cores)
+    crews[EVALUATOR] = _evaluators(workpiece, size, cores)
     watcher.say("starting Ray" if address is None else f"joining Ray at {address}")
     cpus = sum(crew.cpus * (crew.size or 0) for crew in crews.values())
     with confined(cores.others), ray_at(address, cpus=int(cpus)):
@@ -106,27 +110,31 @@ def _evaluators(workpiece: Workpiece, size: int | None, cores: CoreSplit) -> Cre
     )
 
 
-def _profiler(run: Record, workpiece: Workpiece, cores: CoreSplit) -> Crew:
-    """The one profiler; what it measured of the dense network in an earlier sitting still holds."""
-    settings = workpiece.config.latency
-    dense = run.journal.answers().get(0, {}).get("latency_ms")
-    payload = LatencyPayload(
-        prunable=workpiece.prunable,
-        dense_onnx=workpiece.dense_onnx,
-        protocol=Protocol(
-            threads=settings.threads,
-            batch=settings.batch,
-            seconds=settings.seconds,
-            precision=settings.precision,
-        ),
-        reference_ms=dense.result if dense and isinstance(dense.result, Estimate) else None,
-    )
-    name = workpiece.config.workers.profiler
-    return Crew(
-        1,
-        load_latency,
-        payload,
-        cores=cores.profiler,
-        cpus=settings.threads,
-        resources={f"{PROFILER}{name}": 1.0} if name else {},
-    )
+def _profilers(run: Record, workpiece: Workpiece, cores: CoreSplit) -> dict[Role, Crew]:
+    """One profiler for each node that measures, with all its latencies, one after the other."""
+    nodes: dict[str | None, dict[Quantity, Latency]] = {}
+    for quantity, settings in run.config.latencies.items():
+        nodes.setdefault(settings.profiler, {})[quantity] = settings
+    return {
+        PROFILER if node is None else role_on(node): Crew(
+            1,
+            load_latency,
+            LatencyPayload(
+                prunable=workpiece.prunable,
+                dense_onnx=workpiece.dense_onnx,
+                timings={name: _timing(run, name, one) for name, one in latencies.items()},
+                calibration=workpiece.dataset.train[:CALIBRATION_IMAGES],
+            ),
+            cores=cores.profiler,
+            cpus=max(one.threads for one in latencies.values()),
+            resources={f"{RESOURCE}{node}": 1.0} if node else {},
+        )
+        for node, latencies in nodes.items()
+    }
+
+
+def _timing(run: Record, quantity: Quantity, settings: Latency) -> Timing:
+    """What an earlier sitting has measured of the dense network still holds."""
+    dense = run.journal.answers().get(0, {}).get(quantity)
+    known = dense.result if dense and isinstance(dense.result, Estimate) else None
+    return Timing(target_for(settings), protocol_for(settings), known)

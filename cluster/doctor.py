@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ..actors.ray_fleet import PROFILER, alive_nodes
+from ..actors.ray_fleet import RESOURCE, alive_nodes
 from ..methods.import_path import resolve
 from .config import Config
 
@@ -47,7 +47,7 @@ class Node:
     @property
     def profilers(self) -> list[str]:
         """The names under which this node measures latencies."""
-        return [name.removeprefix(PROFILER) for name in self.resources if name.startswith(PROFILER)]
+        return [name.removeprefix(RESOURCE) for name in self.resources if name.startswith(RESOURCE)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import dataclasses
 from pathlib import Path
 
 from ..actors.job import Job
-from ..methods.device import device
 from ..search.algorithm import Search
 from ..search.fidelity import Promotion, rung_agreement
 from ..search.screening import Screening
@@ -20,6 +19,7 @@ from .ray_cluster import require_reachable
 from .record import Record
 from .report import write_report
 from .sitting import begun, continued
+from .targets import PLACES, places, require_targets
 from .warm_start import earlier, require_comparable
 from .workpiece import Workpiece
 
@@ -42,6 +42,8 @@ def start(
     well; the workers are on this machine, or on the Ray cluster at `address`.
     """
     config = with_absolute_paths(config)
+    if address is None:
+        require_targets(config)
     require_comparable(config)
     require_reachable(address)
     if artifacts is not None:
@@ -63,12 +65,8 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | None) -> None:
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
-    if "latency_ms" in config.quantities:
-        settings = config.latency
-        known = device(threads=settings.threads, batch=settings.batch)
-        if address is not None:  # it is another machine's that measures
-            known = f"{config.workers.profiler or address}, {settings.threads}, {settings.batch}"
-        run.journal.note("device", known)
+    if run.journal.fact(PLACES) is None:
+        run.journal.note(PLACES, places(config, address))
     taken_over = earlier(config, run.path, workpiece.space)
     search = Search(
         algorithm(config, workpiece, taken_over), workpiece.space, window=config.search.window
@@ -91,6 +89,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             budget=config.search.evaluations,
             expired=lambda: hours is not None and run.journal.elapsed_seconds() >= 3600 * hours,
             known=taken_over.answer,
+            node_of=lambda quantity: config.timing(quantity).profiler,
             promotion=_promotion(config),
             screening=_screening(config),
             watch=watch,

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..actors.job import ROLES, Answer
+from ..actors.job import Answer, Quantity
+from ..actors.meters import DEVICE
 from ..methods.cost import Cost
+from ..methods.fingerprint import Fingerprint
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.fidelity import rung_agreement
 from ..search.indicators import front, knee, running_hypervolume
 from .archive import archive_hash
 from .artifacts import Artifacts
 from .config import Config, check_config
-from .coordinator import CONSTRAINTS, FEWER_IMAGES, outcome_of
+from .coordinator import CONSTRAINTS, FEWER_IMAGES, measured_of, outcome_of
 from .journal import Finetuned, Journal
 from .results import Member, Results, Trained
 from .survival import survivors
@@ -96,6 +98,15 @@ class Record:
             **({} if at is None else {"population": [member.id for member in self.population(at)]}),
         }
 
+    def device(self, quantity: Quantity) -> Fingerprint | None:
+        """What a latency was measured on, as its profiler has told it last."""
+        told = [
+            known[quantity].beside[DEVICE]
+            for known in self.journal.answers().values()
+            if quantity in known and DEVICE in known[quantity].beside
+        ]
+        return told[-1] if told else None
+
     def summary(self) -> dict[str, Any]:
         """Return what a list of runs tells of each."""
         return {
@@ -154,7 +165,7 @@ class Record:
 
     def _committed(self, answers: Answers) -> list[tuple[Outcome, Cost]]:
         """The outcomes of the longest complete beginning of the journal."""
-        measured = [name for name in ROLES if name in self.config.quantities]
+        measured = measured_of(self.config.quantities)
         committed: list[tuple[Outcome, Cost]] = []
         for candidate, cost in self.journal.candidates():
             known = answers.get(candidate.number, {})

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from ..actors.job import ROLES
+from ..actors.job import is_measured
 from .page import page
 from .picture import ORIGINS, every_network, front_picture, pick_labels, stairs
 from .quantity import Quantity, duration, quantities
@@ -106,8 +106,8 @@ def _surrogates(results: Results) -> list[dict[str, Any]]:
             "numbers": [number for number, _ in results.agreement],
             "taus": [tau[name] for _, tau in results.agreement],
         }
-        for name in ROLES
-        if results.agreement and name in results.agreement[0][1]
+        for name in (results.agreement[0][1] if results.agreement else ())
+        if is_measured(name)
     ]
 
 

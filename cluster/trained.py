@@ -8,16 +8,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..actors.cores import confined, split_cores
+from ..actors.job import LATENCY
+from ..actors.meters import DEVICE
 from ..methods.accuracy import AccuracyMeter
-from ..methods.device import device
 from ..methods.exported import save
-from ..methods.latency import LatencyMeter, Protocol
+from ..methods.fingerprint import described
 from ..methods.surgery import Pruner
 from ..search.candidate import Estimate
 from .export import CERTIFIED_IMAGES, certified_graph
 from .record import METHOD, Record
 from .results import Member, Trained
+from .targets import same_device, timed
 from .workpiece import DENSE_WEIGHTS, Workpiece
 
 PRUNED = "pruned"
@@ -54,18 +55,18 @@ def hand_out(
         "the pruned network", pruner, genome, network, workpiece.template, inputs
     )
     dense_error = meter.error(workpiece.pruner.network, "final")
-    latency, dense_ms = timed(workpiece, model)
+    latency, dense_ms, device = timed(workpiece, model)
     cost, dense = workpiece.cost(genome), workpiece.cost(prunable.plan.widths)
     found = {
         "error": asdict(errors["search"]),
         "final_error": asdict(errors["final"]),
         "dense_final_error": asdict(dense_error),
-        "latency_ms": asdict(latency),
+        LATENCY: asdict(latency.estimate),
         "dense_latency_ms": asdict(dense_ms),
         **asdict(cost),
         **{f"dense_{name}": value for name, value in asdict(dense).items()},
         "widths": list(genome),
-        "device": device(threads=config.latency.threads, batch=config.latency.batch),
+        DEVICE: device,
     }
     card = {
         "run": config.name,
@@ -102,13 +103,11 @@ def trained(path: Path, search: Record, dense: Member, number: int) -> Trained:
     if mine.read_bytes() != theirs.read_bytes():
         raise ValueError(f"{path} began with another dense network than {search.path}")
     measured = {name: _estimate(found[name]) for name in search.config.quantities}
-    if "latency_ms" in measured:
+    if LATENCY in measured:
         _require_same_device(training, search)
-        unit = dense.objectives["latency_ms"].value / found["dense_latency_ms"]["value"]
-        latency = measured["latency_ms"]
-        measured["latency_ms"] = Estimate(
-            latency.value * unit, latency.low * unit, latency.high * unit
-        )
+        unit = dense.objectives[LATENCY].value / found["dense_latency_ms"]["value"]
+        latency = measured[LATENCY]
+        measured[LATENCY] = Estimate(latency.value * unit, latency.low * unit, latency.high * unit)
     member = Member(
         id=number,
         objectives={str(name): measured[name] for name in search.config.objectives},
@@ -126,19 +125,10 @@ def _estimate(value: Any) -> Estimate:
 
 
 def _require_same_device(training: Record, search: Record) -> None:
-    here, there = search.journal.fact("device"), training.journal.fact(RESULT)["device"]
-    if here != there:
+    here, there = search.device(LATENCY), training.journal.fact(RESULT)[DEVICE]
+    if not same_device(here, there):
+        known = "an unknown device" if here is None else described(here)
         raise ValueError(
-            f"latencies of {search.path} were measured on {here}, those of {training.path} on "
-            f"{there}: they cannot be compared"
+            f"latencies of {search.path} were measured on {known}, those of {training.path} on "
+            f"{described(there)}: they cannot be compared"
         )
-
-
-def timed(workpiece: Workpiece, model: bytes) -> tuple[Estimate, Estimate]:
-    """Time a graph beside the dense network's, alone on cores of its own: both in milliseconds."""
-    settings = workpiece.config.latency
-    protocol = Protocol(settings.threads, settings.batch, settings.seconds, settings.precision)
-    with confined(split_cores(settings.threads).profiler):
-        dense = workpiece.template.fill(workpiece.prunable.state)
-        meter = LatencyMeter(dense, workpiece.prunable.shape, protocol)
-        return meter(model), meter.reference_ms

@@ -10,6 +10,7 @@ from ..search.space import Genome, Space
 from .checked import ConfigError
 from .config import Config
 from .record import METHOD, Record
+from .targets import PLACES
 from .trained import RESULT
 from .workpiece import DENSE_WEIGHTS, RANKINGS
 
@@ -57,10 +58,11 @@ def earlier(config: Config, directory: Path, space: Space) -> Earlier:
     for name in (DENSE_WEIGHTS, RANKINGS):
         if (source.path / name).read_bytes() != (directory / name).read_bytes():
             raise _other(config, "dense network")
-    here, there = (one.journal.fact("device") for one in (Record(directory), source))
-    wanted: list[Quantity] = ["error"]
-    if here is not None and here == there:
-        wanted.append("latency_ms")
+    here, there = (one.journal.fact(PLACES, {}) for one in (Record(directory), source))
+    wanted: list[Quantity] = [
+        "error",
+        *(name for name, place in here.items() if there.get(name) == place),
+    ]
     genomes = {candidate.number: candidate.genome for candidate, _ in source.journal.candidates()}
     known: dict[Quantity, dict[Genome, Estimate]] = {quantity: {} for quantity in wanted}
     for number, answers in source.journal.answers().items():

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .latency import session
 from .onnx_graph import INPUT, OnnxTemplate
+from .session import open_session
 from .surgery import Pruner
 
 TOLERANCE = 1e-4
@@ -54,7 +54,7 @@ def certify(
     with torch.inference_mode():
         masked, sliced = pruner.masked(genome)(inputs), pruner.cut(genome)(inputs)
         handed_out = network.eval()(inputs)
-    (logits,) = session(model, 1).run(None, {INPUT: np.ascontiguousarray(inputs.numpy())})
+    (logits,) = open_session(model).run(None, {INPUT: np.ascontiguousarray(inputs.numpy())})
     return Certificate(
         masked_vs_sliced=_difference(masked, sliced),
         torch_vs_onnx=_difference(handed_out, torch.from_numpy(logits)),
@@ -106,7 +106,7 @@ def _graph_error(
     with torch.inference_mode():
         expected = pruner.cut(widths, shared=True)(inputs)
     try:
-        opened = session(template.fill(pruner.sliced_state(widths)), 1)
+        opened = open_session(template.fill(pruner.sliced_state(widths)))
         (logits,) = opened.run(None, {INPUT: np.ascontiguousarray(inputs.numpy())})
     except Exception as error:  # ONNX Runtime has no exception class of its own to name
         raise ValueError(

@@ -10,8 +10,9 @@ from .accuracy import Normalisation, predictions
 from .datasets import load_dataset
 from .exported import ONNX, load, network_card
 from .images import Images
-from .latency import session
 from .onnx_graph import INPUT
+from .session import open_session
+from .target import Target
 
 BATCH = 50
 
@@ -31,7 +32,7 @@ def evaluate(directory: Path, *, data: str, root: Path | None, split: str) -> di
     )
     inputs = normalisation(images)
     by_torch = predictions(load(directory), inputs, batch=BATCH).numpy()
-    model = session((directory / ONNX).read_bytes(), torch.get_num_threads())
+    model = open_session((directory / ONNX).read_bytes(), Target(threads=torch.get_num_threads()))
     contiguous = np.ascontiguousarray(inputs.numpy())
     by_onnx = np.concatenate(
         [

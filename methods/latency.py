@@ -1,130 +1,262 @@
-"""Latency: timed in ONNX Runtime, side by side with the dense network.
+"""Latency: two models timed in turns, until the interval of their ratio is narrow.
 
-Machines drift, by heat, by clock and by neighbours. Each round times a few calls of the reference,
-of the candidate, and of the reference again; a round's answer is the ratio of the median calls,
-so that a call which the system interrupts does not count. The reported latency is the median ratio
-times the reference's own latency, which is measured once a run. Rounds go on until the interval is
-narrow.
+Machines drift, by heat, by clock and by neighbours; and where a session's memory happens to lie
+moves its latency by a percent for as long as it lives, which no number of calls averages out. So a
+measurement begins with a warm-up until calls settle, and is made of *sittings* then. Each opens
+both models afresh and times blocks of calls of both in random order; its answer is the ratio of the
+two. What is reported is the geometric mean of the sittings' ratios, with Student's interval:
+sittings are independent, calls are not. A bootstrap over as few as five would be too narrow.
 """
 
-import statistics
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import t as student
 
 from ..search.candidate import Estimate
-from .onnx_graph import INPUT
+from .target import Statistic
+
+Call = Callable[[], object]
+"""Runs a model once."""
+
+Open = Callable[[], Call]
+"""Opens a model afresh."""
+
+Clock = Callable[[], float]
+"""Seconds, from whenever."""
+
+_QUANTILES: dict[Statistic, float] = {"median": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a latency is measured: threads, batch size, and how long.
+    """How long is timed, and what.
 
     It takes at least `seconds`, then goes on until the 95 % interval is narrower than `precision`
     of the value, and gives up narrowing after `patience` times `seconds`.
     """
 
-    threads: int = 1
-    batch: int = 1
     seconds: float = 0.3
     precision: float = 0.03
     patience: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in ("threads", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}")
+    statistic: Statistic = "median"
 
 
-ROUNDS = 15
-"""Fewest rounds: with them, order statistics give a 95 % interval that leaves out the extremes."""
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How another model's calls compare with one's: their ratio, and what it rests on.
+
+    `one_ms` and `other_ms` are the statistics of both, as they were beside each other.
+    """
+
+    ratio: Estimate
+    one_ms: float
+    other_ms: float
+    sittings: int
+    calls: int
+
+    @property
+    def verdict(self) -> str:
+        """Whether the other one is faster, slower, or whether that cannot be told."""
+        if self.ratio.low <= 1.0 <= self.ratio.high:
+            return "cannot tell"
+        return "faster" if self.ratio.high < 1.0 else "slower"
 
 
-def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Open a session on the CPU with this many threads, otherwise as ONNX Runtime comes."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A latency in milliseconds, and what it rests on.
+
+    `beside_ms` is the reference's latency as it was beside it, by which drift is seen.
+    """
+
+    estimate: Estimate
+    beside_ms: float
+    sittings: int
+    calls: int
+
+
+ROUNDS = 6
+"""Blocks of each model in one sitting."""
+
+LEAST_SITTINGS = 5
+"""Fewest sittings that an interval is made of."""
+
+_BLOCK_SECONDS = 0.004
+_BEYOND = 5  # calls in a sitting that are to be slower than the statistic
+_LONGEST_OPENING = 1.0  # seconds: what takes longer, a compiled engine say, is opened once
+_SETTLED, _MOST_WARMING = 0.05, 20  # two blocks this near to each other; blocks at most
+_WARMING_CALLS = 5  # in such a block
+_SPOILT = 5  # sittings in a row that the clock may spoil
+
+Blocks = NDArray[np.float64]
+"""Seconds of every call, shape (models, rounds, calls)."""
+
+
+_BROKEN = "latencies cannot be timed here"
+
+
+class ClockError(RuntimeError):
+    """The clock does not go forwards."""
+
+
+def compare(
+    one: Open, other: Open, protocol: Protocol, *, clock: Clock = time.perf_counter
+) -> Comparison:
+    """Time two models in turns. ClockError where the clock cannot be trusted."""
+    found = _measure([one, other], lambda blocks: _ratio(blocks, protocol), protocol, clock)
+    one_ms, other_ms = found.typical_ms
+    return Comparison(found.estimate, one_ms, other_ms, found.sittings, found.calls)
+
+
+def alone(one: Open, protocol: Protocol, *, clock: Clock = time.perf_counter) -> Measurement:
+    """Time one model beside nothing: right as long as the machine is as it was."""
+    found = _measure(
+        [one], lambda blocks: 1e3 * _typical(blocks[0], protocol.statistic), protocol, clock
+    )
+    return Measurement(found.estimate, found.typical_ms[0], found.sittings, found.calls)
 
 
 class LatencyMeter:
-    """Times models against a reference that it holds ready."""
+    """Times models against a reference, whose own latency is measured once."""
 
     def __init__(
         self,
-        reference: bytes,
-        shape: tuple[int, ...],
+        reference: Open,
         protocol: Protocol,
         *,
         reference_ms: Estimate | None = None,
+        clock: Clock = time.perf_counter,
     ) -> None:
+        self._reference = reference
         self._protocol = protocol
-        self._inputs = {
-            INPUT: np.random.default_rng(0)
-            .standard_normal((protocol.batch, *shape))
-            .astype(np.float32)
-        }
-        self._reference = session(reference, protocol.threads)
-        self._calls = self._calls_per_round()
-        self.reference_ms = reference_ms or self._calibrate()
+        self._clock = clock
+        self.reference_ms = reference_ms or alone(reference, protocol, clock=clock).estimate
 
-    def __call__(self, model: bytes) -> Estimate:
-        """Return the model's latency in milliseconds: median and 95 % interval."""
-        candidate = session(model, self._protocol.threads)
-        self._time(candidate)
-
-        def ratio() -> float:
-            before, within = self._time(self._reference), self._time(candidate)
-            return 2 * within / (before + self._time(self._reference))
-
-        estimate = self._repeated(ratio)
-        scale = self.reference_ms.value
-        return Estimate(estimate.value * scale, estimate.low * scale, estimate.high * scale)
-
-    def _calibrate(self) -> Estimate:
-        return self._repeated(lambda: 1e3 * self._time(self._reference))
-
-    def _repeated(self, sample: Callable[[], float]) -> Estimate:
-        """Sample until the interval of the median is narrow, or patience ends."""
-        protocol, samples = self._protocol, list[float]()
-        start = time.perf_counter()
-        while True:
-            samples.append(sample())
-            spent = time.perf_counter() - start
-            if len(samples) < ROUNDS or spent < protocol.seconds:
-                continue
-            estimate = median_estimate(np.array(samples))
-            narrow = estimate.high - estimate.low <= protocol.precision * estimate.value
-            if narrow or spent > protocol.patience * protocol.seconds:
-                return estimate
-
-    def _calls_per_round(self) -> int:
-        """As many calls as a round can spare: about 8 ms of them, at least 3."""
-        self._calls = 5
-        self._time(self._reference)
-        return max(3, round(0.008 / self._time(self._reference)))
-
-    def _time(self, model: onnxruntime.InferenceSession) -> float:
-        """Return the seconds of the median of a few calls, after one that warms the caches."""
-        model.run(None, self._inputs)
-        times = []
-        for _ in range(self._calls):
-            start = time.perf_counter()
-            model.run(None, self._inputs)
-            times.append(time.perf_counter() - start)
-        return statistics.median(times)
+    def __call__(self, model: Open) -> Measurement:
+        """Return the model's latency: its ratio to the reference, times the reference's own."""
+        found = compare(self._reference, model, self._protocol, clock=self._clock)
+        scale, ratio = self.reference_ms.value, found.ratio
+        estimate = Estimate(ratio.value * scale, ratio.low * scale, ratio.high * scale)
+        return Measurement(estimate, found.one_ms, found.sittings, found.calls)
 
 
-def median_estimate(values: NDArray[np.float64]) -> Estimate:
-    """Return the median with its 95 % interval from order statistics (distribution-free)."""
-    ordered = np.sort(values)
-    rank = max(int(binom.ppf(0.025, len(ordered), 0.5)) - 1, 0)
-    low, high = ordered[rank], ordered[len(ordered) - 1 - rank]
-    return Estimate(float(np.median(ordered)), float(low), float(high))
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What sittings have come to: the estimate of what they judge, and every model's statistic."""
+
+    estimate: Estimate
+    typical_ms: tuple[float, ...]
+    sittings: int
+    calls: int  # of each model
+
+
+def _measure(
+    models: list[Open], judge: Callable[[Blocks], float], protocol: Protocol, clock: Clock
+) -> _Measured:
+    """Sit until the interval of what a sitting is judged by is narrow, or patience ends."""
+    models = [_opened_as_needed(model, clock) for model in models]
+    calls = _calls(_settled(models[0](), clock), protocol.statistic, clock)
+    rng = np.random.default_rng(0)
+    judged: list[float] = []
+    typical: list[list[float]] = []
+    spent = 0.0
+    while True:
+        began = clock()
+        blocks = _sitting(models, calls, rng, clock)
+        spent += max(0.0, clock() - began)
+        judged.append(judge(blocks))
+        typical.append([_typical(block, protocol.statistic) for block in blocks])
+        if len(judged) < LEAST_SITTINGS or spent < protocol.seconds:
+            continue
+        estimate = mean_estimate(np.array(judged))
+        narrow = estimate.high - estimate.low <= protocol.precision * estimate.value
+        if narrow or spent > protocol.patience * protocol.seconds:
+            means = 1e3 * np.exp(np.log(typical).mean(axis=0))
+            return _Measured(
+                estimate, tuple(means.tolist()), len(judged), calls * ROUNDS * len(judged)
+            )
+
+
+def mean_estimate(values: NDArray[np.float64]) -> Estimate:
+    """Return the geometric mean of positive, independent values with its 95 % interval.
+
+    Of ten values and more the outermost tenth counts for nothing at each end, so that a disturbed
+    sitting does not; the interval is that of Tukey and McLaughlin 1963, Student's below ten.
+    """
+    logs = np.sort(np.log(values))
+    count, cut = len(logs), len(logs) // 10
+    center = float(logs[cut : count - cut].mean())
+    pulled_in = np.clip(logs, logs[cut], logs[count - 1 - cut])
+    deviation = float(pulled_in.std(ddof=1)) / (1 - 2 * cut / count)
+    reach = float(student.ppf(0.975, count - 2 * cut - 1)) * deviation / math.sqrt(count)
+    return Estimate(math.exp(center), math.exp(center - reach), math.exp(center + reach))
+
+
+def _sitting(models: list[Open], calls: int, rng: np.random.Generator, clock: Clock) -> Blocks:
+    """Open all models afresh, and time blocks of them in turns, in random order."""
+    for _ in range(_SPOILT):
+        opened = [model() for model in models]
+        blocks = np.empty((len(models), ROUNDS, calls))
+        for place in range(ROUNDS):
+            for number in rng.permutation(len(models)):
+                blocks[number, place] = _block(opened[number], calls, clock)
+        if (blocks > 0).all():
+            return blocks
+    raise ClockError(f"the clock went backwards in {_SPOILT} attempts in a row: {_BROKEN}")
+
+
+def _block(call: Call, calls: int, clock: Clock) -> NDArray[np.float64]:
+    """Return the seconds of a few calls, after one that warms the caches."""
+    call()
+    times = np.empty(calls)
+    for number in range(calls):
+        began = clock()
+        call()
+        times[number] = clock() - began
+    return times
+
+
+def _settled(call: Call, clock: Clock) -> Call:
+    """Run a model until two blocks in a row take the same time, or patience ends."""
+    before = math.inf
+    for _ in range(_MOST_WARMING):
+        now = float(np.median(_block(call, _WARMING_CALLS, clock)))
+        if abs(now - before) <= _SETTLED * now:
+            break
+        before = now
+    return call
+
+
+def _calls(call: Call, statistic: Statistic, clock: Clock) -> int:
+    """Calls in a block: some milliseconds of them, and enough to see the statistic."""
+    once = float(_block(call, _WARMING_CALLS, clock).min())
+    if once <= 0:
+        raise ClockError(f"a call took {once:g} s by the clock: {_BROKEN}")
+    enough = _BEYOND / (1 - _QUANTILES[statistic]) / ROUNDS if statistic != "median" else 1
+    return max(1, math.ceil(enough), round(_BLOCK_SECONDS / once))
+
+
+def _typical(block: NDArray[np.float64], statistic: Statistic) -> float:
+    """The statistic of one model's calls in a sitting, in seconds."""
+    if statistic == "median":
+        return float(np.median(np.median(block, axis=1)))
+    return float(np.quantile(block, _QUANTILES[statistic]))
+
+
+def _ratio(blocks: Blocks, protocol: Protocol) -> float:
+    """The other's statistic over one's, every call in multiples of what one takes in its round."""
+    level = np.median(blocks[0], axis=1, keepdims=True)
+    one, other = (_typical(block / level, protocol.statistic) for block in blocks)
+    return other / one
+
+
+def _opened_as_needed(model: Open, clock: Clock) -> Open:
+    """Open a model for every sitting, unless that takes too long."""
+    began = clock()
+    opened = model()
+    return model if clock() - began <= _LONGEST_OPENING else lambda: opened

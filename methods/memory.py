@@ -11,8 +11,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
+from onnx.helper import tensor_dtype_to_np_dtype
+from onnx.numpy_helper import to_array
 
-from .onnx_graph import INPUT, OnnxTemplate
+from .onnx_graph import OnnxTemplate
 from .plan import Plan
 
 FLOAT_BYTES = 4
@@ -63,9 +65,7 @@ def activation_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, 
 
     What is computed from weights alone, such as their transpose, is no activation.
     """
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    for dim, size in zip(dims, (1, *shape), strict=True):
-        dim.dim_value = size
+    _set_shape(model.graph.input[0], (1, *shape))
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     sizes: dict[str, int] = {}
     constants = {tensor.name for tensor in inferred.initializer}
@@ -82,13 +82,45 @@ def activation_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, 
     return sizes
 
 
+def graph_memory(model: bytes, shapes: Mapping[str, Sequence[int]]) -> tuple[int, int]:
+    """Return the bytes of a graph's weights and of its activations' peak, for inputs of `shapes`.
+
+    ValueError where the shapes of activations cannot be told.
+    """
+    read = onnx.load_from_string(model)
+    for value in read.graph.input:
+        _set_shape(value, shapes[value.name])
+    try:
+        inferred = onnx.shape_inference.infer_shapes(read, strict_mode=True, data_prop=True).graph
+    except Exception as error:  # onnx has no exception class of its own to name
+        raise ValueError(f"the shapes of the activations cannot be told: {error}") from error
+    weights = sum(len(to_array(tensor).tobytes()) for tensor in inferred.initializer)
+    sizes = {
+        value.name: _bytes_of(value.type.tensor_type)
+        for value in (*inferred.input, *inferred.value_info, *inferred.output)
+    }
+    names = sorted(sizes)
+    alive = _lifetimes(inferred, names)
+    return weights, int((alive @ np.array([sizes[name] for name in names])).max())
+
+
+def _bytes_of(kind: onnx.TypeProto.Tensor) -> int:
+    elements = int(np.prod([dim.dim_value or 1 for dim in kind.shape.dim]))
+    return elements * int(tensor_dtype_to_np_dtype(kind.elem_type).itemsize)
+
+
+def _set_shape(value: onnx.ValueInfoProto, shape: Sequence[int]) -> None:
+    for dim, size in zip(value.type.tensor_type.shape.dim, shape, strict=True):
+        dim.dim_value = size
+
+
 def _lifetimes(graph: onnx.GraphProto, names: Sequence[str]) -> NDArray[np.float64]:
     """1 where an activation is alive while a node runs, shape (nodes, activations).
 
     Nodes that hold no more than another one are left out: they are never the peak.
     """
     last = len(graph.node) - 1
-    born = {INPUT: 0}
+    born = {value.name: 0 for value in graph.input}
     dies: dict[str, int] = {}
     for step, node in enumerate(graph.node):
         for name in node.output:

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
-_TEXT = re.compile(r"\s*(\w+)\s*<=\s*([-+.\w]+?)(x?)\s*")
+_TEXT = re.compile(r"\s*(\w+(?:@[-.\w]+)?)\s*<=\s*([-+.\w]+?)(x?)\s*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,14 @@
 """Timing: how long a graph network takes beside another one, both in PyTorch, in turns."""
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
 from ...search.candidate import Estimate
-from ..latency import median_estimate
+from ..latency import Call, Protocol, compare
 from .fitting import answers
 from .graphs import Batch
-
-LEAST_ROUNDS = 11
 
 
 def relative_time(
@@ -22,31 +17,20 @@ def relative_time(
     *,
     seconds: float,
 ) -> Estimate:
-    """Return the time of a ticket over that of the reference: median and 95 % interval.
+    """Return the time of a ticket over that of the reference, with its 95 % interval.
 
-    A round passes all batches of the reference, of the ticket, and of the reference again.
+    A call passes all batches.
     """
-    once, other = (_pass(*one) for one in (reference, ticket))
-    once(), other()
-    ratios: list[float] = []
-    began = time.perf_counter()
-    while len(ratios) < LEAST_ROUNDS or time.perf_counter() - began < seconds:
-        before, within, after = once(), other(), once()
-        ratios.append(2 * within / (before + after))
-    return median_estimate(np.array(ratios))
+    once, other = _pass(*reference), _pass(*ticket)
+    return compare(lambda: once, lambda: other, Protocol(seconds=seconds, patience=1.0)).ratio
 
 
-def _pass(network: nn.Module, batches: Sequence[Batch]) -> Callable[[], float]:
+def _pass(network: nn.Module, batches: Sequence[Batch]) -> Call:
     network.eval()
 
-    def run() -> float:
-        times = []
+    def run() -> None:
         with torch.inference_mode():
-            for _ in range(3):
-                began = time.perf_counter()
-                for batch in batches:
-                    answers(network, batch)
-                times.append(time.perf_counter() - began)
-        return statistics.median(times)
+            for batch in batches:
+                answers(network, batch)
 
     return run

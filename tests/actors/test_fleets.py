@@ -120,7 +120,10 @@ def test_running_out_of_memory_is_an_answer(dispatcher):
     [
         (99, "TypeError: no such width"),
         (77, "ValueError: an estimate must be finite, got nan"),
-        (66, "TypeError: a measurement must return an Estimate, got array([0.1, 0.2])"),
+        (
+            66,
+            "TypeError: a measurement must return an Estimate or a Reading, got array([0.1, 0.2])",
+        ),
     ],
 )
 def test_a_bug_in_a_measurement_is_an_answer_and_the_worker_goes_on(dispatcher, width, reason):

@@ -22,7 +22,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import start
 
-from secateur.actors.ray_fleet import PROFILER
+from secateur.actors.ray_fleet import RESOURCE
 from secateur.cluster.cli import cli
 from secateur.cluster.config import check_config
 
@@ -202,7 +202,7 @@ def test_the_job_runs_the_image_of_this_version_with_the_ray_that_was_tested():
 def test_ray_finds_room_for_every_evaluator_and_a_node_for_the_profiler_alone():
     named = {"metadata": {"name": "secateur", "namespace": "default"}, "spec": CLUSTER}
     nodes = _derive_autoscaling_config_from_ray_cr(named)["available_node_types"]
-    profiler = f"{PROFILER}{SEARCH.workers.profiler}"
+    profiler = f"{RESOURCE}{SEARCH.workers.profiler}"
     assert nodes["headgroup"]["resources"]["CPU"] == 0
     (board,) = (node for node in nodes.values() if profiler in node["resources"])
     assert board["resources"][profiler] == 1
@@ -285,7 +285,7 @@ def test_a_worker_is_the_profilers_where_its_options_say_so(tmp_path, stand_in, 
     assert given["address"] == "192.0.2.10:6379"
     assert given["num_cpus"] == (1 if board else None)
     resources = parse_resources_json(given["resources"], cli_logger, cf)
-    assert resources == ({f"{PROFILER}board": 1} if board else {})
+    assert resources == ({f"{RESOURCE}board": 1} if board else {})
 
 
 def test_every_machine_has_one_token_and_installs_the_wheel_by_the_constraints(tmp_path, stand_in):

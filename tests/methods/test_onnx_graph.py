@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from secateur.methods.latency import session
 from secateur.methods.onnx_graph import INPUT, OUTPUT, OnnxTemplate, export
+from secateur.methods.session import open_session
 from secateur.methods.weights import state_of
 
 
 def run(model: bytes, images: Tensor) -> Tensor:
-    (logits,) = session(model, 1).run([OUTPUT], {INPUT: np.ascontiguousarray(images.numpy())})
+    (logits,) = open_session(model).run([OUTPUT], {INPUT: np.ascontiguousarray(images.numpy())})
     return torch.from_numpy(logits)
 
 
