@@ -136,7 +136,8 @@ class Search(Section):
     `patience` evaluations.
     `final` tells which networks are measured on the final split at the end, beside the dense one:
     the whole front, or only those that are handed out. `warm_start` names an earlier run whose
-    measurements are taken over.
+    measurements are taken over. With `ties`, latencies whose intervals overlap count as equal on
+    the front.
     """
 
     algorithm: Literal["hamp", "nsga2", "optuna-nsga2", "netadapt", "uniform", "random"] = "hamp"
@@ -148,6 +149,7 @@ class Search(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     worst_error: Annotated[float, Field(gt=0)] = 0.5
     final: Literal["front", "picks"] = "front"
+    ties: bool = True
     warm_start: str | None = None
     hamp: Hamp = Hamp()
     fidelity: Fidelity = Fidelity()

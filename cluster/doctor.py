@@ -67,13 +67,14 @@ def examine(config: Config | None = None) -> Iterator[Finding]:
     Data and weights are not looked for: the coordinator alone reads them.
     """
     nodes = [_asked(node, config.network.factory if config else None) for node in alive_nodes()]
-    yield from diagnose(nodes, versions(), config.workers.profiler if config else None)
+    named = [one.profiler for one in config.latencies.values()] if config else []
+    yield from diagnose(nodes, versions(), [name for name in dict.fromkeys(named) if name])
 
 
 def diagnose(
-    nodes: Sequence[Node], here: Mapping[str, str], profiler: str | None = None
+    nodes: Sequence[Node], here: Mapping[str, str], wanted: Sequence[str] = ()
 ) -> Iterator[Finding]:
-    """Tell what the nodes are fit for, beside the versions `here`, with a profiler of this name."""
+    """Tell what nodes are fit for, beside the versions `here`, and of the profilers `wanted`."""
     cpus, gpus = (sum(node.resources.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
     yield Finding(
         cpus >= 1,
@@ -88,9 +89,10 @@ def diagnose(
         "a search for latency measures on any node: where they differ, join the one that counts by "
         + joining,
     )
-    if profiler is not None and profiler not in dict(profilers):
-        advice = f"its latencies would wait for one: join it by {joining}"
-        yield Finding(False, f"the search's profiler, {profiler}, is not there", advice)
+    for name in wanted:
+        if name not in dict(profilers):
+            advice = f"its latencies would wait for one: join it by {joining}"
+            yield Finding(False, f"the search's profiler, {name}, is not there", advice)
     for node in nodes:
         yield _finding(node, here)
     for node in nodes:

@@ -12,6 +12,7 @@ from .artifacts import ELSEWHERE, elsewhere
 from .config import Config, with_absolute_paths
 from .coordinator import Coordinator, Measuring, Progress
 from .crew import workers
+from .drift import DriftAlarm
 from .export import export_member, pick
 from .metrics import Metered
 from .progress import Watcher
@@ -74,6 +75,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     hours = config.search.hours
     with workers(run, workpiece, watcher, address) as dispatcher:
         metered = Metered(dispatcher, run.path.name, config.goals)
+        measuring = DriftAlarm(metered, watcher, run.journal.answers().values())
 
         def watch(progress: Progress) -> None:
             metered.evaluated(progress.outcome)
@@ -83,7 +85,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         Coordinator(
             search,
             run.journal,
-            metered,
+            measuring,
             quantities=config.quantities,
             cost=workpiece.cost,
             budget=config.search.evaluations,
@@ -96,7 +98,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         ).run()
         _tell_of_rungs(run, watcher)
         watcher.say("measuring the front on the final split")
-        _look_at_final_split(run, metered)
+        _look_at_final_split(run, measuring)
     if config.search.fidelity.epochs is not None:
         _finetune_front(run, workpiece, config.search.fidelity.epochs, watcher)
     results = run.results()

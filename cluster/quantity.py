@@ -27,11 +27,13 @@ class Quantity:
 
     @classmethod
     def of(cls, name: str, typical: float, *, relative: bool = True) -> "Quantity":
-        """Read the unit off the end of the name; `typical` decides prefix and decimals."""
+        """Read the unit and the target off the name; `typical` decides prefix and decimals."""
         if name == "error":
             return cls(name, "Error", "%", 100.0, 2, relative)
-        stem, unit, factor = _unit(name, typical)
+        kind, _, target = name.partition("@")
+        stem, unit, factor = _unit(kind, typical)
         label = {"macs": "MACs"}.get(stem, stem.replace("_", " ").capitalize())
+        label = f"{label} on {target}" if target else label
         return cls(name, label, unit, factor, _decimals(typical * factor), relative)
 
     @property

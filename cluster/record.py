@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..actors.job import Answer, Quantity
+from ..actors.job import Answer, Quantity, is_latency
 from ..actors.meters import DEVICE
 from ..methods.cost import Cost
 from ..methods.fingerprint import Fingerprint
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.fidelity import rung_agreement
-from ..search.indicators import front, knee, running_hypervolume
+from ..search.indicators import knee, running_hypervolume, told_apart_front
 from .archive import archive_hash
 from .artifacts import Artifacts
 from .config import Config, check_config
 from .coordinator import CONSTRAINTS, FEWER_IMAGES, measured_of, outcome_of
+from .drift import Drift
 from .journal import Finetuned, Journal
 from .results import Member, Results, Trained
 from .survival import survivors
@@ -35,6 +36,9 @@ DISAGREEMENTS = "disagreements"
 
 MISSING = "missing"
 """The fact that holds the roles that no node can do at the moment."""
+
+Spans = NDArray[np.float64]
+"""Values and the ends of their intervals, shape (networks, quantities, 3)."""
 
 Answers = dict[int, dict[str, Answer]]
 """Answers by candidate number and quantity."""
@@ -93,6 +97,7 @@ class Record:
             "failures": sum(values is None for _, values in entries) - spared,
             **({"spared": spared} if self.config.constraints else {}),
             "disagreements": len(self.journal.fact(DISAGREEMENTS, [])),
+            **({"drift": moved} if (moved := _drift(answers)) else {}),
             **({"missing": missing} if (missing := self.journal.fact(MISSING)) else {}),
             **self.rungs(answers),
             **({} if at is None else {"population": [member.id for member in self.population(at)]}),
@@ -190,11 +195,11 @@ class Record:
             self._member(outcome, cost, len(groups), answers.get(outcome.candidate.number, {}))
             for outcome, cost in evaluated
         ]
-        values = np.array([outcome.objectives for outcome, _ in evaluated])
+        values = _spans([outcome.estimates for outcome, _ in evaluated])
         searched = _Judged.of(values, self.config)
         everyone, valued = _with_finetuned(members, values, self.journal.finetuned())
         everyone += [one.member for one in trained]
-        valued = np.vstack([valued, *(one.values for one in trained)])
+        valued = np.concatenate([valued, _spans([one.estimates for one in trained], like=valued)])
         judged = _Judged.of(valued, self.config)
         picked = judged if self.config.search.fidelity.epochs else searched
         volumes = iter(running_hypervolume(searched.earning))
@@ -260,13 +265,30 @@ class _Judged:
     front: list[int]  # from the least of the second objective on
 
     @classmethod
-    def of(cls, values: NDArray[np.float64], config: Config) -> "_Judged":
-        """Judge measured values of shape (networks, quantities), those of the dense one first."""
+    def of(cls, spans: Spans, config: Config) -> "_Judged":
+        """Judge what is measured, the dense network first.
+
+        Latencies count as equal where their intervals overlap, unless the configuration says
+        otherwise; all else counts by its value.
+        """
+        values = spans[:, :, 0]
         judge = config.goals.beside(values[0].tolist())
         scaled, excess = judge.points(values), judge.violations(values)
+        ends = [
+            judge.points(
+                np.column_stack(
+                    [
+                        spans[:, column, end if config.search.ties and is_latency(name) else 0]
+                        for column, name in enumerate(config.quantities)
+                    ]
+                )
+            )
+            for end in (1, 2)
+        ]
         feasible = np.flatnonzero(excess == 0)
         eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
-        chosen = eligible[front(scaled[eligible])].tolist()
+        on_front = told_apart_front(scaled[eligible], *(end[eligible] for end in ends))
+        chosen = eligible[on_front].tolist()
         return cls(scaled, excess, sorted(chosen, key=lambda index: (values[index, 1], index)))
 
     @property
@@ -275,20 +297,35 @@ class _Judged:
         return np.where(self.excess[:, None] == 0, self.scaled, np.inf)
 
 
+def _drift(answers: Answers) -> dict[Quantity, float]:
+    """By which share the devices that have moved are slower than at first."""
+    seen = Drift()
+    for number in sorted(answers):
+        for answer in answers[number].values():
+            seen.take(answer)
+    return seen.by()
+
+
 def _spared(committed: list[tuple[Outcome, Cost]], answers: Answers) -> int:
     """How many of these errors were not measured, as a bound is exceeded whatever they are."""
     known = (answers[outcome.candidate.number] for outcome, _ in committed)
     return sum(one["error"].worker == CONSTRAINTS for one in known)
 
 
+def _spans(measured: Sequence[Sequence[Estimate]], like: Spans | None = None) -> Spans:
+    """Lay out estimates; none at all are shaped like others."""
+    spans = [[(one.value, one.low, one.high) for one in row] for row in measured]
+    return np.array(spans, dtype=np.float64) if spans or like is None else like[:0]
+
+
 def _with_finetuned(
-    members: list[Member], values: NDArray[np.float64], finetuned: list[Finetuned]
-) -> tuple[list[Member], NDArray[np.float64]]:
+    members: list[Member], spans: Spans, finetuned: list[Finetuned]
+) -> tuple[list[Member], Spans]:
     """Append the fine-tuned networks, and what is measured of them: all but the error is as was.
 
-    The error is the first of the quantities, shape (networks, quantities).
+    The error is the first of the quantities.
     """
-    everyone, rows = list(members), list(values)
+    everyone, rows = list(members), list(spans)
     places = {member.id: place for place, member in enumerate(members)}
     for network in finetuned:
         place = places[network.parent]
@@ -302,7 +339,7 @@ def _with_finetuned(
                 parent=network.parent,
             )
         )
-        rows.append(np.array([network.error.value, *values[place, 1:]]))
+        rows.append(np.concatenate([_spans([[network.error]])[0], spans[place, 1:]]))
     return everyone, np.array(rows)
 
 

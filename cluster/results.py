@@ -58,7 +58,7 @@ class Trained:
     """A network that was trained elsewhere: what is measured of it, quantity by quantity."""
 
     member: Member
-    values: tuple[float, ...]
+    estimates: tuple[Estimate, ...]
 
 
 @dataclass(frozen=True, slots=True)

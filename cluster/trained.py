@@ -102,6 +102,11 @@ def trained(path: Path, search: Record, dense: Member, number: int) -> Trained:
     mine, theirs = (one.path / DENSE_WEIGHTS for one in (search, training))
     if mine.read_bytes() != theirs.read_bytes():
         raise ValueError(f"{path} began with another dense network than {search.path}")
+    if untimed := [name for name in search.config.quantities if name not in found]:
+        raise ValueError(
+            f"{path} was timed as its own `latency` says, not on the target of {untimed[0]}: it "
+            "cannot be put beside the networks of this search"
+        )
     measured = {name: _estimate(found[name]) for name in search.config.quantities}
     if LATENCY in measured:
         _require_same_device(training, search)
@@ -117,7 +122,7 @@ def trained(path: Path, search: Record, dense: Member, number: int) -> Trained:
         origin="clad",
         final_error=_estimate(found["final_error"]),
     )
-    return Trained(member, tuple(estimate.value for estimate in measured.values()))
+    return Trained(member, tuple(measured.values()))
 
 
 def _estimate(value: Any) -> Estimate:

@@ -23,6 +23,26 @@ def front(points: Points) -> NDArray[np.int64]:
     return np.sort(np.asarray(indices, dtype=np.int64))
 
 
+def told_apart_front(points: Points, low: Points, high: Points) -> NDArray[np.int64]:
+    """Return the front of points that are known as far as their intervals, ascending.
+
+    Where two intervals overlap neither point is better there; `low == high` where a number is
+    exact. A point stays if it is on the front of the values, and none that stays is better in one
+    objective and worse in none. Points are judged from the least of the first objective on, as
+    "no better" is not transitive: in a chain of points each of which cannot be told from the next,
+    every one that can be told from those that stay must stay itself.
+    """
+    kept: list[int] = []
+    on_front = front(points)
+    for index in on_front[np.lexsort(points[on_front].T[::-1])]:
+        rivals = np.array(kept, dtype=np.int64)
+        never_worse = (low[rivals] <= high[index]).all(axis=1)
+        better = (high[rivals] < low[index]).any(axis=1)
+        if not (never_worse & better).any():
+            kept.append(int(index))
+    return np.sort(np.array(kept, dtype=np.int64))
+
+
 def hypervolume(points: Points, reference: float | NDArray[np.float64] = REFERENCE) -> float:
     """Return the volume dominated below `reference`, one number for all objectives or for each."""
     inside = points[np.all(points < reference, axis=1)] if len(points) else points

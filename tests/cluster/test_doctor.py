@@ -53,9 +53,9 @@ def test_what_is_to_be_looked_at_is_said_with_what_to_do(nodes, seen):
 
 
 def test_a_profiler_of_another_name_is_told():
-    (found,) = [one for one in diagnose([BOARD], HERE, "pi") if not one.well]
+    (found,) = [one for one in diagnose([BOARD], HERE, ["pi"]) if not one.well]
     assert found.seen == "the search's profiler, pi, is not there"
-    assert all(one.well for one in diagnose([BOARD], HERE, "jetson"))
+    assert all(one.well for one in diagnose([BOARD], HERE, ["jetson"]))
 
 
 def test_versions_are_those_that_are_installed():

@@ -9,6 +9,7 @@ from secateur.search.candidate import Estimate
     [
         ("error", 0.0712, "Error (%)", "7.12"),
         ("latency_ms", 11.4, "Latency (ms)", "11.40"),
+        ("latency_ms@board", 11.4, "Latency on board (ms)", "11.40"),
         ("latency_p95_ms", 0.0312, "Latency p95 (ms)", "0.03120"),
         ("memory_mib", 44.7, "Memory (MiB)", "44.70"),
         ("memory_mib", 0.5, "Memory (KiB)", "512.0"),

@@ -21,6 +21,7 @@ import secateur
 from command_line import PATIENCE_S, command, run
 from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
+from secateur.cluster.record import Record
 from secateur.methods.datasets import load_dataset
 from secateur.search.indicators import front
 
@@ -146,6 +147,37 @@ def test_a_user_s_own_network_and_data_are_found_by_import_path(tmp_path):
     results = secateur.open_run(tmp_path / "run").results()
     assert sorted(member.widths for member in results.members) == [(w,) for w in range(1, 9)]
     assert all(member.objectives["latency_ms"].low > 0 for member in results.members)
+
+
+TWO_TARGETS = """
+objectives: [error, latency_ms@one, latency_ms@many]
+targets: {one: {}, many: {batch: 256, precision: int8}}
+"""
+
+
+def test_a_search_for_two_targets_measures_each_network_on_both(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    (tmp_path / "own.yaml").write_text(OWN_CONFIG + TWO_TARGETS)
+    done = subprocess.run(
+        command("search", "own.yaml", "--run", "run"), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "latency on many" in done.stderr
+    record = Record(tmp_path / "run")
+    names = ("latency_ms@one", "latency_ms@many")
+    assert len(record.results().members) == 8
+    for member in record.results().members:
+        one, many = (member.objectives[name].value for name in names)
+        assert many > one > 0
+    one, many = (record.device(name) for name in names)
+    assert (one["precision"], one["batch"], one["threads"]) == ("fp32", 1, 1)
+    assert (many["precision"], many["batch"], many["threads"]) == ("int8", 256, 1)
+    answers = record.journal.answers()
+    assert all(
+        answers[number][name].beside["calls"] > 0 for number in range(1, 8) for name in names
+    )
+    run("report", tmp_path / "run")
+    assert "Latency on many (ms)" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_a_list_of_criteria_is_searched_group_by_group(unbroken, tmp_path):

@@ -10,6 +10,7 @@ from secateur.search.indicators import (
     hypervolume,
     knee,
     running_hypervolume,
+    told_apart_front,
 )
 
 GRID = st.integers(0, 12).map(lambda tenths: tenths / 10)
@@ -120,3 +121,55 @@ def test_the_boxes_fill_the_dominated_region_without_overlap(objectives):
 def test_nothing_dominates_nothing_and_a_point_gains_its_box():
     region = Dominated.by(np.empty((0, 3)), 1.0)
     np.testing.assert_allclose(region.gains(np.array([[0.5, 0.5, 0.5], [1.5, 0, 0]])), [0.125, 0])
+
+
+def spans(*rows):
+    """Points whose second objective has an interval; the first is exact."""
+    table = np.array(rows, dtype=float)
+    error = table[:, :1]
+    return tuple(np.hstack([error, table[:, [column]]]) for column in (2, 1, 3))
+
+
+def test_what_cannot_be_told_apart_is_equal_and_the_rest_decides():
+    """The second is faster by its value, but its interval meets the first one's."""
+    points, low, high = spans((0.10, 0.98, 1.00, 1.02), (0.11, 0.97, 0.99, 1.01))
+    assert front(points).tolist() == [0, 1]
+    assert told_apart_front(points, low, high).tolist() == [0]
+
+
+def test_what_can_be_told_apart_stays():
+    points, low, high = spans((0.10, 0.98, 1.00, 1.02), (0.11, 0.90, 0.92, 0.94))
+    assert told_apart_front(points, low, high).tolist() == [0, 1]
+
+
+def test_a_chain_of_neighbours_keeps_those_that_can_be_told_from_each_other():
+    """Each meets the next, and the last is faster than the first beyond doubt."""
+    latencies = 1.0 - 0.02 * np.arange(9)
+    rows = [(0.1 + 0.01 * place, x - 0.03, x, x + 0.03) for place, x in enumerate(latencies)]
+    points, low, high = spans(*rows)
+    assert told_apart_front(points, low, high).tolist() == [0, 4, 8]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.3), st.floats(0, 0.3)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_the_told_apart_front_is_a_part_of_the_front_that_leaves_nothing_out(rows):
+    points, low, high = spans(*((e, x - below, x, x + above) for e, x, below, above in rows))
+    kept = told_apart_front(points, low, high).tolist()
+    assert set(kept) <= set(front(points).tolist())
+    for index in range(len(points)):
+        if index not in kept:
+            assert any(
+                (low[rival] <= high[index]).all() and points[rival, 0] <= points[index, 0]
+                for rival in kept
+            )
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
+def test_exact_points_have_the_front_of_their_values(rows):
+    points = np.array(rows)
+    assert told_apart_front(points, points, points).tolist() == front(points).tolist()
