@@ -50,7 +50,7 @@ def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algor
             return HAMP(
                 space,
                 config.goals,
-                [_surrogate(name, workpiece) for name in config.quantities],
+                [surrogate(name, workpiece) for name in config.quantities],
                 seed=settings.seed,
                 settings=Settings(
                     population=settings.population,
@@ -67,7 +67,8 @@ def _by_name(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algor
             )
 
 
-def _surrogate(objective: str, workpiece: Workpiece) -> Surrogate:
+def surrogate(objective: str, workpiece: Workpiece) -> Surrogate:
+    """Return what learns a quantity, or computes it."""
     widths = workpiece.prunable.plan.widths
     if objective == "error":
         return error_model(widths, workpiece.space.criteria)

@@ -11,6 +11,7 @@ from ..search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
 from ..search.fidelity import Promotion
 from ..search.screening import Screening
 from ..search.space import Genome
+from ..search.sparing import Sparing
 from .journal import Journal
 
 ELSEWHERE = "an earlier run"
@@ -19,6 +20,9 @@ ELSEWHERE = "an earlier run"
 FEWER_IMAGES = "fewer images"
 """The worker of an error that is the quick one, as the candidate deserved no better."""
 
+
+PREDICTION = "prediction"
+"""The worker of a latency that was predicted, as the candidate deserved no measuring."""
 
 CONSTRAINTS = "constraints"
 """The worker of an answer that was spared: the candidate exceeds a bound, whatever it would be."""
@@ -66,6 +70,7 @@ class Coordinator:
         node_of: Callable[[Quantity], str | None] = lambda _: None,
         promotion: Promotion | None = None,
         screening: Screening | None = None,
+        sparing: Sparing | None = None,
         watch: Callable[[Progress], None] = lambda _: None,
     ) -> None:
         self._search = search
@@ -80,6 +85,8 @@ class Coordinator:
         self._node_of = node_of
         self._promotion = promotion
         self._screening = screening
+        self._sparing = sparing
+        self._expected: dict[int, dict[str, Estimate]] = {}
         self._watch = watch
         self._outcomes: dict[int, Outcome] = {}
         self._handed_out: dict[int, set[Quantity]] = {}
@@ -146,11 +153,16 @@ class Coordinator:
             source = ELSEWHERE
             if result is None and quantity == "error":
                 result, source = self._rough(number), FEWER_IMAGES
+            elif result is None and quantity in self._foretold(number):
+                result, source = self._spared(number, quantity), PREDICTION
             if result is None:
                 node = self._node_of(quantity)
                 self._dispatcher.submit(Job(number, candidate.genome, quantity, node))
                 continue
             self._settle(Answer(number, quantity, result, source, 0.0))
+            if number in self._parts:
+                self._advance(number)  # it may need something else now
+            return
 
     def _settle(self, answer: Answer) -> None:
         """Take an answer for which nobody has to measure."""
@@ -161,6 +173,13 @@ class Coordinator:
         return [quantity for quantity in self._measured if quantity not in self._parts[number]]
 
     def _needed(self, number: int) -> list[Quantity]:
+        """What is measured next: what can be predicted waits until an error is there."""
+        missing, foretold = self._next(number), self._foretold(number)
+        if foretold and not self._parts[number].keys() & {"error", "quick_error"}:
+            missing = [one for one in missing if one not in foretold]
+        return missing
+
+    def _next(self, number: int) -> list[Quantity]:
         """What is measured next: a quick error comes before the error, if there are two rungs."""
         (candidate, _), parts = self._asked[number], self._parts[number]
         missing = self._missing(number)
@@ -190,6 +209,36 @@ class Coordinator:
         constraint = self._screening.exceeds(number, known, self._before(number))
         return None if constraint is None else f"not measured: exceeds {constraint}"
 
+    def _foretold(self, number: int) -> dict[str, Estimate]:
+        """What is predicted of a candidate, where that may spare it a measurement."""
+        candidate = self._asked[number][0]
+        if self._sparing is None or candidate.origin == "dense":
+            return {}
+        if number not in self._expected:
+            before = self._before(number)
+            self._expected[number] = self._sparing.expected(number, candidate.genome, before)
+        return self._expected[number]
+
+    def _spared(self, number: int, quantity: Quantity) -> Estimate | None:
+        """A predicted quantity, where the candidate deserves no measuring."""
+        assert self._sparing is not None
+        cost, parts = self._asked[number][1], self._parts[number]
+        foretold = self._foretold(number)
+        known = {name: Estimate.exact(value) for name, value in asdict(cost).items()}
+        known |= {
+            name: one.result for name, one in parts.items() if isinstance(one.result, Estimate)
+        }
+        rough = frozenset(name for name in foretold if name not in known)
+        if "error" not in known:
+            if "quick_error" not in known:
+                return foretold[quantity]  # it fails, whatever it would take
+            known["error"], rough = known["quick_error"], rough | {"error"}
+        told = {**foretold, **known}
+        if any(name not in told for name in self._quantities):
+            return None
+        spares = self._sparing.spares(number, told, rough, self._before(number))
+        return foretold[quantity] if spares else None
+
     def _before(self, number: int) -> list[Outcome]:
         """The outcomes before a candidate's, as far as they are there."""
         return [self._outcomes[one] for one in range(number) if one in self._outcomes]
@@ -216,6 +265,7 @@ class Coordinator:
         if any(quantity not in parts for quantity in self._measured):
             return
         del self._parts[number]
+        self._expected.pop(number, None)
         candidate, cost = self._asked[number]
         outcome = outcome_of(candidate, cost, parts, self._quantities)
         if candidate.origin == "dense" and isinstance(outcome, Failure):
@@ -235,6 +285,9 @@ def outcome_of(
     candidate: Candidate, cost: Cost, answers: dict[str, Answer], quantities: Sequence[str]
 ) -> Outcome:
     """Combine measured and counted quantities, in order; one failed answer fails the candidate."""
+    predicted = frozenset(
+        name for name in quantities if name in answers and answers[name].worker == PREDICTION
+    )
     results = {
         name: answers[name].result if is_measured(name) else Estimate.exact(getattr(cost, name))
         for name in quantities
@@ -243,4 +296,4 @@ def outcome_of(
     for name, result in results.items():
         if isinstance(result, str):
             return Failure(candidate, f"{name}: {result}", known)
-    return Evaluation(candidate, tuple(known.values()))
+    return Evaluation(candidate, tuple(known.values()), predicted)

@@ -7,10 +7,11 @@ from ..actors.job import Job
 from ..search.algorithm import Search
 from ..search.fidelity import Promotion, rung_agreement
 from ..search.screening import Screening
-from .algorithms import algorithm
+from ..search.sparing import Sparing
+from .algorithms import algorithm, surrogate
 from .artifacts import ELSEWHERE, elsewhere
 from .config import Config, with_absolute_paths
-from .coordinator import Coordinator, Measuring, Progress
+from .coordinator import PREDICTION, Coordinator, Measuring, Progress
 from .crew import workers
 from .drift import DriftAlarm
 from .export import export_member, pick
@@ -94,9 +95,11 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             node_of=lambda quantity: config.timing(quantity).profiler,
             promotion=_promotion(config),
             screening=_screening(config),
+            sparing=_sparing(config, workpiece),
             watch=watch,
         ).run()
         _tell_of_rungs(run, watcher)
+        _time_front(run, config, measuring)
         watcher.say("measuring the front on the final split")
         _look_at_final_split(run, measuring)
     if config.search.fidelity.epochs is not None:
@@ -151,9 +154,38 @@ def _promotion(config: Config) -> Promotion | None:
     return Promotion(fidelity.promotion, search.window, config.goals)
 
 
+def _sparing(config: Config, workpiece: Workpiece) -> Sparing | None:
+    """Predict latencies, but for those that are bounded: they decide who is measured at all."""
+    fidelity, search = config.search.fidelity, config.search
+    bounded = {one.quantity for one in config.goals.constraints}
+    names = [name for name in config.latencies if name not in bounded]
+    if not fidelity.predicted or not names:
+        return None
+    surrogates = {name: surrogate(name, workpiece) for name in names}
+    return Sparing(fidelity.promotion, search.window, config.goals, surrogates)
+
+
 def _screening(config: Config) -> Screening | None:
     screening = Screening(config.search.window, config.goals)
     return screening if screening.quantities else None
+
+
+def _time_front(run: Record, config: Config, measuring: Measuring) -> None:
+    """Measure what is only predicted of networks on the front, until there is no such any more."""
+    while True:
+        known, dense = run.journal.answers(), run.results().dense
+        missing = [
+            Job(member.id, member.genome, name, config.timing(name).profiler)
+            for member in run.results().search_front
+            for name in config.latencies
+            if member.id != dense.id and known[member.id][name].worker == PREDICTION
+        ]
+        if not missing:
+            return
+        for job in missing:
+            measuring.submit(job)
+        for _ in missing:
+            run.journal.answered(measuring.next_answer())
 
 
 def _look_at_final_split(run: Record, dispatcher: Measuring) -> None:

@@ -19,7 +19,7 @@ from ..search.indicators import knee, running_hypervolume, told_apart_front
 from .archive import archive_hash
 from .artifacts import Artifacts
 from .config import Config, check_config
-from .coordinator import CONSTRAINTS, FEWER_IMAGES, measured_of, outcome_of
+from .coordinator import CONSTRAINTS, FEWER_IMAGES, PREDICTION, measured_of, outcome_of
 from .drift import Drift
 from .journal import Finetuned, Journal
 from .results import Member, Results, Trained
@@ -100,6 +100,7 @@ class Record:
             **({"drift": moved} if (moved := _drift(answers)) else {}),
             **({"missing": missing} if (missing := self.journal.fact(MISSING)) else {}),
             **self.rungs(answers),
+            **({"predicted": predicted} if (predicted := _predicted(answers)) else {}),
             **({} if at is None else {"population": [member.id for member in self.population(at)]}),
         }
 
@@ -304,6 +305,12 @@ def _drift(answers: Answers) -> dict[Quantity, float]:
         for answer in answers[number].values():
             seen.take(answer)
     return seen.by()
+
+
+def _predicted(answers: Answers) -> int:
+    """How many latencies were predicted, not measured."""
+    given = (answer for known in answers.values() for answer in known.values())
+    return sum(answer.worker == PREDICTION for answer in given)
 
 
 def _spared(committed: list[tuple[Outcome, Cost]], answers: Answers) -> int:

@@ -64,11 +64,13 @@ class Candidate:
 class Evaluation:
     """What was measured of one candidate: its objectives, then what only constraints bound.
 
-    Every objective is minimised.
+    Every objective is minimised. `predicted` names what was not measured but foretold: nothing is
+    to be learned from it.
     """
 
     candidate: Candidate
     estimates: tuple[Estimate, ...]
+    predicted: frozenset[str] = frozenset()
 
     @property
     def objectives(self) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 Multi-fidelity evaluation in two rungs; the rule is our choice (HAMP's abstract knows none).
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,28 +46,33 @@ class Promotion:
             return False
         excess = judge.violations(np.array([one.objectives for one in known]))
         feasible = [one for one, much in zip(known, excess, strict=True) if much == 0]
-        return self._chance(estimates, feasible) >= self.least
+        ours = estimates[: len(self.goals.objectives)]
+        return chance_on_front(ours, [one.estimates for one in feasible], {0}) >= self.least
 
-    def _chance(self, estimates: Sequence[Estimate], known: Sequence[Evaluation]) -> float:
-        """The probability that no network of those known is as good in everything.
 
-        Errors are taken for normal, with the deviations of their intervals; other objectives count
-        by their values. The hardest rival decides: that all fail at once is at most as likely.
-        """
-        ours, count = estimates[0], len(self.goals.objectives)
-        errors = [
-            one.estimates[0]
-            for one in known
-            if all(
-                theirs.value <= own.value
-                for theirs, own in zip(one.estimates[1:count], estimates[1:count], strict=True)
-            )
-        ]
-        if not errors:
-            return 1.0
-        gaps = np.array([theirs.value - ours.value for theirs in errors])
-        spreads = np.array([np.hypot(_deviation(theirs), _deviation(ours)) for theirs in errors])
-        return float(norm.cdf(gaps / np.maximum(spreads, 1e-12)).min())
+def chance_on_front(
+    ours: Sequence[Estimate], rivals: Sequence[Sequence[Estimate]], rough: Set[int]
+) -> float:
+    """The probability that no rival is as good in all of our objectives.
+
+    Those that are `rough`, by their places, are taken for normal with the deviations of their
+    intervals, and for independent; the others count by their values. The hardest rival decides:
+    that all fail at once is at most as likely.
+    """
+    if not rivals:
+        return 1.0
+    count = len(ours)
+    values, spreads = (
+        np.array([[part(one) for one in rival[:count]] for rival in rivals])
+        for part in (lambda one: one.value, _deviation)
+    )
+    own = np.array([one.value for one in ours])
+    as_good = np.where(values <= own, 1.0, 0.0)
+    for place in rough:
+        spread = np.hypot(spreads[:, place], _deviation(ours[place]))
+        gap = own[place] - values[:, place]
+        as_good[:, place] = norm.cdf(gap / np.maximum(spread, 1e-12))
+    return float(1 - as_good.prod(axis=1).max())
 
 
 def rung_agreement(pairs: Sequence[tuple[float, float]]) -> float | None:

@@ -155,10 +155,11 @@ class HAMP:
         starts = self._starts(rng)
         if min(tau) < self._settings.trust:
             return Candidate(number, self._move(starts[0], taken, rng), "random move")
-        genomes, values = _genomes(self._archive), values_of(self._archive)
         predictors = [
-            surrogate(genomes, column)
-            for surrogate, column in zip(self._informed(self._archive), values.T, strict=True)
+            surrogate(*data)
+            for surrogate, data in zip(
+                self._informed(self._archive), self._measured(self._archive), strict=True
+            )
         ]
         landscape = self._landscape(predictors, asked[self._committed :])
         genome = climb(
@@ -196,6 +197,15 @@ class HAMP:
             for name, surrogate in zip(self._goals.quantities, self._surrogates, strict=True)
         ]
 
+    def _measured(self, entries: Sequence[Evaluation]) -> list[tuple[Genomes, NDArray[np.float64]]]:
+        """Genomes and values that each surrogate learns from: those that were really measured."""
+        found = []
+        for column, name in enumerate(self._goals.quantities):
+            known = [entry for entry in entries if name not in entry.predicted]
+            values = np.array([entry.objectives[column] for entry in known])
+            found.append((_genomes(known), values))
+        return found
+
     def _agreements(self) -> tuple[float, ...]:
         """How far each surrogate can be believed, asked anew after every ten outcomes.
 
@@ -204,11 +214,12 @@ class HAMP:
         count = len(self._archive) // RECHECK * RECHECK or len(self._archive)
         if count not in self._tau:
             known = self._archive[:count]
-            genomes, values = _genomes(known), values_of(known)
             self._tau = {
                 count: tuple(
-                    agreement(surrogate, genomes, column)
-                    for surrogate, column in zip(self._informed(known), values.T, strict=True)
+                    agreement(surrogate, *data)
+                    for surrogate, data in zip(
+                        self._informed(known), self._measured(known), strict=True
+                    )
                 )
             }
         return self._tau[count]

@@ -1,4 +1,5 @@
 from collections import Counter, deque
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from secateur.actors.job import Answer, Job
 from secateur.cluster.coordinator import (
     CONSTRAINTS,
     FEWER_IMAGES,
+    PREDICTION,
     Coordinator,
     RunFailed,
     outcome_of,
@@ -23,6 +25,7 @@ from secateur.search.goals import Goals
 from secateur.search.objective import Objective
 from secateur.search.screening import Screening
 from secateur.search.space import LayerGroup, Space
+from secateur.search.sparing import Sparing
 
 SPACE = Space(tuple(LayerGroup(name, 16, 2, 2) for name in "abc"))
 GOALS = Goals(
@@ -279,3 +282,81 @@ def test_what_is_known_of_a_failure_is_kept():
         "latency_ms": Estimate.exact(2.0),
         "macs": Estimate.exact(7),
     }
+
+
+def by_widths(_genomes, _values):
+    """Knows latencies as they are, within 5 %."""
+    return lambda rows: (rows.sum(axis=1) / 100, 0.05 / 1.96 * rows.sum(axis=1) / 100)
+
+
+def drive_sparing(journal, workers, **rules):
+    sparing = Sparing(0.1, 5, GOALS, {"latency_ms": by_widths})
+    _, answers = drive(journal, workers, budget=60, sparing=sparing, **rules)
+    return answers
+
+
+class Unrelated(Workers):
+    """Errors have nothing to do with widths, so that many candidates are surely dominated."""
+
+    def next_answer(self) -> Answer:
+        answer = super().next_answer()
+        if answer.quantity == "latency_ms" or answer.failed:
+            return answer
+        value = 0.1 + 0.8 * ((37 * answer.number) % 61) / 61 if answer.number else 0.5
+        rough = 0.1 if answer.quantity == "quick_error" else 0.0
+        return replace(answer, result=Estimate(value, value - rough, value + rough))
+
+
+def test_a_latency_that_decides_nothing_is_predicted(new_journal):
+    answers = drive_sparing(new_journal(), workers := Unrelated())
+    spared = [n for n, known in answers.items() if known["latency_ms"].worker == PREDICTION]
+    assert min(spared) >= 20 + 5 - 1
+    assert len(spared) > 15
+    for number, known in answers.items():
+        assert workers.measured[number, "latency_ms"] == (number not in spared)
+        assert workers.measured[number, "error"] == 1
+        if number in spared:
+            told = known["latency_ms"].result
+            assert told.high - told.value == pytest.approx(0.05 * told.value, rel=1e-3)
+
+
+def test_what_is_predicted_is_told_to_the_search_as_such():
+    candidate = Candidate(4, (8,), "variation")
+    answers = {
+        "error": Answer(4, "error", Estimate.exact(0.5), "e", 0.0),
+        "latency_ms": Answer(4, "latency_ms", Estimate(2.0, 1.0, 3.0), PREDICTION, 0.0),
+    }
+    outcome = outcome_of(candidate, Cost(7, 8, 9), answers, ("error", "latency_ms"))
+    assert outcome.predicted == {"latency_ms"}
+
+
+@pytest.mark.parametrize("crash_after", [1, 30, 50, 70, 85])
+def test_a_search_that_predicts_resumes_as_one(new_journal, crash_after):
+    unbroken = drive_sparing(new_journal(), Unrelated())
+    journal = new_journal()
+    first, second = Unrelated(crash_after=crash_after), Unrelated()
+    with pytest.raises(Stop):
+        drive_sparing(journal, first)
+    assert drive_sparing(journal, second) == unbroken
+    assert max((first.measured + second.measured).values()) == 1
+
+
+def test_few_images_spare_a_latency_as_well(new_journal):
+    answers = drive_sparing(
+        new_journal(), workers := Unrelated(), promotion=Promotion(0.1, 5, GOALS)
+    )
+    both = [
+        n
+        for n, known in answers.items()
+        if (known["latency_ms"].worker, known["error"].worker) == (PREDICTION, FEWER_IMAGES)
+    ]
+    assert both
+    for number in both:
+        assert workers.measured[number, "error"] == workers.measured[number, "latency_ms"] == 0
+        assert workers.measured[number, "quick_error"] == 1
+
+
+def test_a_candidate_whose_error_fails_is_not_timed(new_journal):
+    answers = drive_sparing(new_journal(), workers := Unrelated(failing=(50,)))
+    assert answers[50]["error"].failed
+    assert workers.measured[50, "latency_ms"] == 0

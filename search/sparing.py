@@ -1,0 +1,79 @@
+"""Sparing: whether a quantity that can be predicted is worth its measuring; the rule is ours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .candidate import Estimate, Evaluation, Outcome
+from .fidelity import chance_on_front
+from .goals import Goals
+from .space import Genome
+from .surrogate import Surrogate
+
+ENOUGH = 20
+"""Measured networks from which on a prediction is believed."""
+
+_REACH = 1.959964
+"""Standard deviations from the middle to the end of a 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sparing:
+    """Spares a candidate that is non-dominated with less than the probability `least`.
+
+    `surrogates` learn what may be predicted, by quantity. `window` is the search's: a candidate is
+    judged, and predicted, by the outcomes that it was bred from.
+    """
+
+    least: float
+    window: int
+    goals: Goals
+    surrogates: Mapping[str, Surrogate]
+
+    def expected(
+        self, number: int, genome: Genome, outcomes: Sequence[Outcome]
+    ) -> dict[str, Estimate]:
+        """What is predicted of candidate `number`, with 95 % intervals; nothing known too little.
+
+        `outcomes` are those of the first candidates, at least up to `number - window`.
+        """
+        known = _evaluated(outcomes[: max(0, number - self.window + 1)])
+        found: dict[str, Estimate] = {}
+        for name, surrogate in self.surrogates.items():
+            column = self.goals.quantities.index(name)
+            measured = [one for one in known if name not in one.predicted]
+            if len(measured) < ENOUGH:
+                continue
+            genomes = np.array([one.candidate.genome for one in measured], dtype=np.int64)
+            values = np.array([one.objectives[column] for one in measured])
+            mean, deviation = surrogate(genomes, values)(np.array([genome], dtype=np.int64))
+            value, reach = float(mean[0]), _REACH * float(deviation[0])
+            found[name] = Estimate(value, value - reach, value + reach)
+        return found
+
+    def spares(
+        self,
+        number: int,
+        estimates: Mapping[str, Estimate],
+        rough: frozenset[str],
+        outcomes: Sequence[Outcome],
+    ) -> bool:
+        """Judge candidate `number` by its estimates, of which those of `rough` are uncertain."""
+        known = _evaluated(outcomes[: max(0, number - self.window + 1)])
+        if not known:
+            return False
+        judge = self.goals.beside(known[0].objectives)
+        excess = judge.violations(np.array([one.objectives for one in known]))
+        feasible = [one for one, much in zip(known, excess, strict=True) if much == 0]
+        names = [one.name for one in self.goals.objectives]
+        chance = chance_on_front(
+            [estimates[name] for name in names],
+            [one.estimates for one in feasible],
+            {column for column, name in enumerate(names) if name in rough},
+        )
+        return chance < self.least
+
+
+def _evaluated(outcomes: Sequence[Outcome]) -> list[Evaluation]:
+    return [one for one in outcomes if isinstance(one, Evaluation)]
