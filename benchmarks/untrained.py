@@ -1,9 +1,10 @@
-"""CIFAR ResNets with random weights: their costs and latencies are those of trained ones."""
+"""Networks for CIFAR with random weights: their costs and latencies are those of trained ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from secateur.methods.cost_model import CostModel
 from secateur.methods.networks import cifar_resnet, initialised
@@ -25,8 +26,13 @@ class Untrained:
     @classmethod
     def of(cls, depth: int) -> "Untrained":
         """Build a ResNet of 20, 32, 44, 56 or 110 layers."""
+        return cls.like(cifar_resnet(depth))
+
+    @classmethod
+    def like(cls, network: nn.Module) -> "Untrained":
+        """Draw the weights of a network."""
         torch.set_num_threads(1)
-        network = initialised(cifar_resnet(depth), seed=0).eval()
+        network = initialised(network, seed=0).eval()
         example = torch.zeros(1, *SHAPE)
         pruner = Pruner.by("l2", network, trace(network, example))
         template = OnnxTemplate(export(network, example))

@@ -1,0 +1,302 @@
+"""Can a latency be believed, and can it be foretold?
+
+    python benchmarks/latency.py [--quick] [--json] [--picture FILE]
+
+Three questions, all on networks for CIFAR with random weights, one image, one thread, in ONNX
+Runtime on one core of this machine.
+
+1. The staircase: ResNet-56 with the same share kept in every inner group, to the channel.
+2. Repeatability: the same networks (cuts of three) measured twice in quiet, and once while another
+   process fills the other core now and then, half of the time. Beside this product's protocol stand
+   those of its peers: one call of a fresh session, and the mean of a series whose first calls are
+   counted in. How a protocol orders the networks in quiet and under load is Kendall's tau.
+3. Proxies: how MACs, parameters and the surrogate order networks by their latency. The surrogate is
+   asked for networks that it has not seen, after 25 and 50 others of the same network.
+
+`--quick` takes fewer shares, networks and seconds; `--picture` draws the staircase.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import kendalltau
+from untrained import Untrained
+
+from secateur.actors.cores import confined, split_cores
+from secateur.methods.latency import Protocol
+from secateur.methods.networks import cifar_mobilenet_v2, cifar_resnet
+from secateur.methods.session import open_session, random_inputs
+from secateur.methods.target import Target
+from secateur.methods.target_meter import TargetMeter
+from secateur.search.candidate import Estimate
+from secateur.surrogates.latency_model import latency_model
+
+NETWORKS: dict[str, Callable[[], Any]] = {
+    "ResNet-20": lambda: cifar_resnet(20),
+    "ResNet-56": lambda: cifar_resnet(56),
+    "MobileNetV2": cifar_mobilenet_v2,
+}
+
+SERIES = 30
+"""Calls that a peer takes the mean of, the first ones included."""
+
+BUSY = """
+import os, sys, time, numpy
+os.sched_setaffinity(0, {int(sys.argv[1])})
+table = numpy.random.default_rng(0).random((1200, 1200), dtype=numpy.float32)
+while True:
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        table @ table
+    time.sleep(1.0)
+"""
+"""What fills a core for a second, and leaves it alone for one."""
+
+Reading = Callable[[bytes], Estimate]
+
+
+def staircase(shares: Sequence[float], protocol: Protocol) -> list[dict[str, float]]:
+    """Return share, MACs and latency with its interval, all relative to dense, for every share."""
+    network = Untrained.of(56)
+    dense, cost = network.pruner.plan.widths, network.cost
+    meter = TargetMeter(network.onnx(dense), Target(), protocol, reference_ms=Estimate.exact(1.0))
+    rows = []
+    for share in shares:
+        widths = [max(1, round(share * width)) for width in dense]
+        found = meter(network.onnx(widths)).estimate
+        macs = cost(widths).macs / cost(dense).macs
+        rows.append(
+            {
+                "share": share,
+                "macs": macs,
+                "latency": found.value,
+                "low": found.low,
+                "high": found.high,
+            }
+        )
+    return rows
+
+
+def cuts(network: Untrained, count: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Draw widths as a search visits them: a level for all groups, and each near to it."""
+    dense = np.array(network.pruner.plan.widths)
+    levels = rng.uniform(0.15, 1.0, count)
+    shares = np.clip(levels[:, None] + rng.uniform(-0.2, 0.2, (count, len(dense))), 0.05, 1.0)
+    return [tuple(row) for row in np.maximum(1, np.rint(shares * dense)).astype(int).tolist()]
+
+
+def protocols(network: Untrained, protocol: Protocol) -> dict[str, Reading]:
+    """Ours, and those of the peers, in milliseconds."""
+    meter = TargetMeter(network.onnx(network.pruner.plan.widths), Target(), protocol)
+
+    def series(model: bytes, calls: int) -> Estimate:
+        session = open_session(model)
+        inputs = random_inputs(session, 1)
+        times = []
+        for _ in range(calls):
+            began = time.perf_counter()
+            session.run(None, inputs)
+            times.append(1e3 * (time.perf_counter() - began))
+        return Estimate.exact(statistics.mean(times))
+
+    return {
+        "ours": lambda model: meter(model).estimate,
+        "one call": lambda model: series(model, 1),
+        "mean with warm-up": lambda model: series(model, SERIES),
+    }
+
+
+@contextmanager
+def busy(core: int | None) -> Iterator[None]:
+    """Let another process fill a core now and then; nothing where there is no other core."""
+    if core is None:
+        yield
+        return
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, "-c", BUSY, str(core)], env=alone)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def repeatability(count: int, protocol: Protocol, other: int | None) -> list[dict[str, Any]]:
+    """Measure every network by every protocol, twice in quiet and once under load."""
+    made = {name: Untrained.like(make()) for name, make in NETWORKS.items()}
+    rng = np.random.default_rng(0)
+    chosen = {name: cuts(network, count, rng) for name, network in made.items()}
+    rows: list[dict[str, Any]] = []
+    readings = {name: protocols(network, protocol) for name, network in made.items()}
+    for turn, core in (("first", None), ("loaded", other), ("again", None)):
+        with busy(core):
+            for name, network in made.items():
+                for widths in chosen[name]:
+                    model = network.onnx(widths)
+                    rows += [
+                        {"turn": turn, "network": name, "widths": widths, "protocol": one}
+                        | {"value": found.value, "low": found.low, "high": found.high}
+                        for one, read in readings[name].items()
+                        for found in [read(model)]
+                    ]
+    return rows
+
+
+def repeated(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """How each protocol agrees with itself: Kendall's tau, deviations, and what intervals cover."""
+    found: dict[str, float] = {}
+    for protocol in dict.fromkeys(row["protocol"] for row in rows):
+        turns = {
+            turn: [row for row in rows if (row["protocol"], row["turn"]) == (protocol, turn)]
+            for turn in ("first", "loaded", "again")
+        }
+        first, loaded, again = (
+            np.array([row["value"] for row in turns[turn]]) for turn in ("first", "loaded", "again")
+        )
+        name = protocol.replace(" ", "_").replace("-", "_")
+        mine = "" if protocol == "ours" else f"_{name}"
+        quiet = np.sqrt(first * again)
+        found[f"tau_quiet{mine}"] = float(kendalltau(first, again).statistic)
+        found[f"tau_loaded{mine}"] = float(kendalltau(quiet, loaded).statistic)
+        found[f"deviation_quiet{mine}"] = float(np.median(np.abs(first / again - 1)))
+        found[f"deviation_loaded{mine}"] = float(np.median(np.abs(loaded / quiet - 1)))
+        if protocol == "ours":
+            covered = [
+                row["low"] <= value <= row["high"]
+                for row, value in zip(turns["loaded"], quiet, strict=True)
+            ]
+            found["coverage"] = float(np.mean(covered))
+    return found
+
+
+def proxies(count: int, protocol: Protocol) -> list[dict[str, Any]]:
+    """Order random cuts of each network by what is counted and by what is learned."""
+    rows = []
+    for name, make in NETWORKS.items():
+        network = Untrained.like(make())
+        dense = network.pruner.plan.widths
+        drawn = cuts(network, count, np.random.default_rng(1))
+        genomes = np.array(drawn, dtype=np.int64)
+        meter = TargetMeter(network.onnx(dense), Target(), protocol)
+        latencies = np.array([meter(network.onnx(widths)).estimate.value for widths in drawn])
+        costs = [network.cost(widths) for widths in drawn]
+        row: dict[str, Any] = {"network": name, "candidates": count}
+        for counted in ("macs", "params"):
+            values = [getattr(cost, counted) for cost in costs]
+            row[f"tau_{counted}"] = float(kendalltau(values, latencies).statistic)
+        for known in (25, 50):
+            row |= learned(genomes, latencies, dense, known) if known < count else {}
+        rows.append(row)
+    return rows
+
+
+def learned(
+    genomes: NDArray[np.int64], latencies: NDArray[np.float64], dense: Sequence[int], known: int
+) -> dict[str, float]:
+    """How the surrogate predicts the other networks after some of them."""
+    mean, deviation = latency_model(dense)(genomes[:known], latencies[:known])(genomes[known:])
+    truth = latencies[known:]
+    within = np.abs(mean - truth) <= 1.959964 * deviation
+    return {
+        f"tau_model_{known}": float(kendalltau(mean, truth).statistic),
+        f"median_error_{known}": float(np.median(np.abs(mean / truth - 1))),
+        f"within_interval_{known}": float(within.mean()),
+    }
+
+
+def draw(rows: list[dict[str, float]], path: Path) -> None:
+    """Draw the staircase: latency with its interval, and MACs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.2), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    shares = [100 * row["share"] for row in rows]
+    axes.plot(shares, [row["macs"] for row in rows], color="#9aa5b1", label="MACs")
+    axes.fill_between(
+        shares,
+        [row["low"] for row in rows],
+        [row["high"] for row in rows],
+        step="mid",
+        color="#0b7285",
+        alpha=0.3,
+        linewidth=0,
+    )
+    latencies = [row["latency"] for row in rows]
+    axes.step(shares, latencies, where="mid", color="#0b7285", label="latency, 95 % interval")
+    axes.set_xlabel("Inner channels kept (%)")
+    axes.set_ylabel("Relative to the dense network")
+    axes.set_xlim(100, 10)
+    axes.set_ylim(0)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path)
+
+
+def table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Rows for people."""
+    made = Table(title=title)
+    for heading in rows[0]:
+        made.add_column(heading.replace("_", " "), justify="right")
+    for row in rows:
+        cells = (row.get(heading, "") for heading in rows[0])
+        made.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells))
+    return made
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer networks, shorter rounds")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--picture", type=Path, help="draw the staircase there")
+    options = parser.parse_args()
+    quick: bool = options.quick
+    protocol = Protocol(seconds=0.1, patience=3.0) if quick else Protocol()
+    cores = split_cores(1)
+    other = min(cores.others, default=None)
+    with confined(cores.profiler):
+        stairs = staircase(
+            [percent / 100 for percent in range(100, 9, -10 if quick else -2)], protocol
+        )
+        turns = repeatability(3 if quick else 10, protocol, other)
+        ranked = proxies(30 if quick else 100, protocol)
+    summary = {f"latency_at_{round(100 * row['share'])}": row["latency"] for row in stairs}
+    summary |= repeated(turns)
+    summary |= {
+        f"{key}_{row['network'].replace('-', '').lower()}": value
+        for row in ranked
+        for key, value in row.items()
+        if isinstance(value, float)
+    }
+    if options.picture:
+        draw(stairs, options.picture)
+    if options.json:
+        rows = {"staircase": stairs, "repeatability": turns, "proxies": ranked}
+        print(json.dumps({"summary": summary, **rows}))
+        return
+    console = Console(width=150)
+    console.print(table("ResNet-56, relative to dense", stairs))
+    console.print(
+        table(
+            "The same networks again", [{"what": k, "value": v} for k, v in repeated(turns).items()]
+        )
+    )
+    console.print(table("Proxies of the latency", ranked))
+
+
+if __name__ == "__main__":
+    main()
