@@ -108,7 +108,7 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _problem(entry: Any, model: type[BaseModel]) -> str:
     path = [str(part) for part in entry["loc"]]
-    where = ".".join(path) or "the file"
+    where = ".".join(path)
     if entry["type"] == "extra_forbidden":
         valid = _keys_at(model, path[:-1])
         near = difflib.get_close_matches(path[-1], valid, n=1)
@@ -116,15 +116,20 @@ def _problem(entry: Any, model: type[BaseModel]) -> str:
         return f"unknown key {where}: {hint}"
     message = entry["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "should be")
-    return f"{where}: {message}" + (
-        "" if entry["type"] == "value_error" else f", got {entry['input']!r}"
+    return (
+        (f"{where}: " if where else "")
+        + message
+        + ("" if entry["type"] == "value_error" else f", got {entry['input']!r}")
     )
 
 
 def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    section = model
-    for key in path:
+    section, keys = model, iter(path)
+    for key in keys:
         annotation = section.model_fields[key].annotation
+        if typing.get_origin(annotation) is dict:  # its own keys are free
+            annotation = typing.get_args(annotation)[1]
+            next(keys, None)
         if typing.get_origin(annotation) in (typing.Union, types.UnionType):
             break
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -309,9 +309,13 @@ class Config(Section):
         return {name: self.timing(name) for name in self.quantities if is_latency(name)}
 
     def timing(self, quantity: Quantity) -> Latency:
-        """How a latency is measured, and which node does."""
-        found = self.targets[target_of(quantity)] if target_of(quantity) else self.latency
-        return found.model_copy(update={"profiler": found.profiler or self.workers.profiler})
+        """How a latency is measured."""
+        return self.targets[target_of(quantity)] if target_of(quantity) else self.latency
+
+    def node_of(self, quantity: Quantity) -> str | None:
+        """The node that measures a quantity, if it is another one than `workers` names."""
+        node = self.timing(quantity).profiler if is_latency(quantity) else None
+        return None if node == self.workers.profiler else node
 
     @model_validator(mode="after")
     def _algorithm_can_do_it(self) -> "Config":

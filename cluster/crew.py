@@ -114,7 +114,7 @@ def _profilers(run: Record, workpiece: Workpiece, cores: CoreSplit) -> dict[Role
     """One profiler for each node that measures, with all its latencies, one after the other."""
     nodes: dict[str | None, dict[Quantity, Latency]] = {}
     for quantity, settings in run.config.latencies.items():
-        nodes.setdefault(settings.profiler, {})[quantity] = settings
+        nodes.setdefault(run.config.node_of(quantity), {})[quantity] = settings
     return {
         PROFILER if node is None else role_on(node): Crew(
             1,
@@ -127,10 +127,15 @@ def _profilers(run: Record, workpiece: Workpiece, cores: CoreSplit) -> dict[Role
             ),
             cores=cores.profiler,
             cpus=max(one.threads for one in latencies.values()),
-            resources={f"{RESOURCE}{node}": 1.0} if node else {},
+            resources=_resource(node or run.config.workers.profiler),
         )
         for node, latencies in nodes.items()
     }
+
+
+def _resource(node: str | None) -> dict[str, float]:
+    """What a profiler needs to be on a certain node."""
+    return {f"{RESOURCE}{node}": 1.0} if node else {}
 
 
 def _timing(run: Record, quantity: Quantity, settings: Latency) -> Timing:

@@ -67,8 +67,13 @@ def examine(config: Config | None = None) -> Iterator[Finding]:
     Data and weights are not looked for: the coordinator alone reads them.
     """
     nodes = [_asked(node, config.network.factory if config else None) for node in alive_nodes()]
-    named = [one.profiler for one in config.latencies.values()] if config else []
-    yield from diagnose(nodes, versions(), [name for name in dict.fromkeys(named) if name])
+    yield from diagnose(nodes, versions(), _profilers(config) if config else ())
+
+
+def _profilers(config: Config) -> list[str]:
+    """The names of the nodes that are to measure latencies."""
+    named = [one.profiler or config.workers.profiler for one in config.latencies.values()]
+    return [name for name in dict.fromkeys(named) if name]
 
 
 def diagnose(

@@ -92,7 +92,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             budget=config.search.evaluations,
             expired=lambda: hours is not None and run.journal.elapsed_seconds() >= 3600 * hours,
             known=taken_over.answer,
-            node_of=lambda quantity: config.timing(quantity).profiler,
+            node_of=config.node_of,
             promotion=_promotion(config),
             screening=_screening(config),
             sparing=_sparing(config, workpiece),
@@ -175,7 +175,7 @@ def _time_front(run: Record, config: Config, measuring: Measuring) -> None:
     while True:
         known, dense = run.journal.answers(), run.results().dense
         missing = [
-            Job(member.id, member.genome, name, config.timing(name).profiler)
+            Job(member.id, member.genome, name, config.node_of(name))
             for member in run.results().search_front
             for name in config.latencies
             if member.id != dense.id and known[member.id][name].worker == PREDICTION

@@ -58,7 +58,7 @@ def places(config: Config, address: str | None) -> dict[Quantity, str]:
         known[quantity] = (
             identity(fingerprint(target))
             if address is None
-            else f"{settings.profiler or address}: {target}"
+            else f"{settings.profiler or config.workers.profiler or address}: {target}"
         )
     return known
 

@@ -95,7 +95,7 @@ def test_an_unknown_key_in_a_nested_section_finds_that_section_s_keys():
         ({"objectives": ["error"]}, "at least one other objective"),
         ({"objectives": ["error", "error"]}, "each once"),
         ({"objectives": ["macs", "params"]}, "must hold error"),
-        ({"objectives": ["error", "latnecy_ms"]}, r"objectives\.1: .*'latnecy_ms'"),
+        ({"objectives": ["error", "latnecy_ms"]}, r"objectives must be of .*latency_ms.*, got 'latnecy_ms'"),
         ({"name": "a/b"}, "name must do as the name of a folder"),
         (
             {"finetune": {"workers": 2, "least_workers": 3}},
@@ -170,3 +170,51 @@ def test_an_empty_file_is_the_demo(tmp_path):
 def test_rungs_and_training_are_checked(key, value, message):
     with pytest.raises(ConfigError, match=message):
         read_config(None, {key: value})
+
+
+TARGETS = {
+    "latency": {"threads": 2},
+    "targets": {"phone": {"precision": "int8"}, "server": {"threads": 4, "profiler": "rack"}},
+    "objectives": ["error", "latency_ms@phone", "latency_ms@server", "latency_ms"],
+    "workers": {"profiler": "board"},
+}
+
+
+def test_a_target_has_from_latency_what_it_does_not_say():
+    config = check_config(TARGETS, source="mine")
+    phone, server = (config.timing(f"latency_ms@{name}") for name in ("phone", "server"))
+    assert (phone.threads, phone.precision) == (2, "int8")
+    assert (server.threads, server.precision) == (4, "fp32")
+    assert list(config.latencies) == ["latency_ms@phone", "latency_ms@server", "latency_ms"]
+    again = check_config(config.model_dump(mode="json"), source="mine")
+    assert again == config
+
+
+def test_a_target_of_another_node_is_measured_there():
+    config = check_config(TARGETS, source="mine")
+    nodes = [config.node_of(name) for name in ("error", *config.latencies)]
+    assert nodes == [None, None, "rack", None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives": ["error", "latency_ms@fone"]}, "objectives must be of .*latency_ms@phone"),
+        ({"constraints": ["latency_ms@fone <= 0.5x"]}, "must bound one of .*latency_ms@phone"),
+        (
+            {"targets": {"phone": {"thread": 2}}},
+            r"unknown key targets\.phone\.thread: did you mean",
+        ),
+        ({"targets": {"phone": {"batch": 0}}}, r"targets\.phone\.batch: .*greater than or equal"),
+        ({"targets": {"phone": 3}}, r"targets\.phone: "),
+        ({"latency": {"precision": "int7"}}, r"precision: should be 'fp32' or 'int8', got 'int7'"),
+    ],
+)
+def test_targets_are_checked(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        check_config(TARGETS | changes, source="mine")
+
+
+def test_a_bound_may_be_that_of_a_target():
+    config = check_config(TARGETS | {"constraints": ["latency_ms@phone <= 0.5x"]}, source="mine")
+    assert config.quantities[1] == "latency_ms@phone"
