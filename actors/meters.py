@@ -1,7 +1,7 @@
 """Meters: what evaluators and profilers load in their own process."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from ..methods.accuracy import CPU, AccuracyMeter, exact_gpu
@@ -18,6 +18,9 @@ from .worker import Measure
 
 DEVICE = "device"
 """What a reading's fingerprint is called, beside it."""
+
+OPERATORS = "operators"
+"""What rows of layers' sizes and milliseconds are called, beside a reading."""
 
 _TOLD = ("beside_ms", "sittings", "calls")
 
@@ -101,8 +104,12 @@ def load_latency(payload: LatencyPayload) -> Measure:
             beside[DEVICE] = fingerprint(payload.timings[job.quantity].target)
         if pruner.is_dense(job.genome):
             return Reading(meter.reference_ms, beside)
-        found = meter(template.fill(pruner.sliced_state(job.genome)))
+        graph = template.fill(pruner.sliced_state(job.genome))
+        found, layers = meter(graph), meter.operators(graph)
         told = asdict(found)
-        return Reading(found.estimate, {**beside, **{name: told[name] for name in _TOLD}})
+        beside |= {name: told[name] for name in _TOLD}
+        return Reading(
+            found.estimate, {**beside, OPERATORS: [list(astuple(one)) for one in layers]}
+        )
 
     return measure

@@ -12,6 +12,7 @@ from ..surrogates.error_model import error_model
 from ..surrogates.formula import formula
 from ..surrogates.latency_model import latency_model
 from .config import Config
+from .operator_library import prior_for
 from .survival import selection
 from .warm_start import Earlier
 from .workpiece import Workpiece
@@ -73,5 +74,6 @@ def surrogate(objective: str, workpiece: Workpiece) -> Surrogate:
     if objective == "error":
         return error_model(widths, workpiece.space.criteria)
     if is_latency(objective):
-        return latency_model(widths)
+        batch = workpiece.config.timing(objective).batch
+        return latency_model(widths, prior_for(workpiece, objective, batch))
     return formula(getattr(workpiece.cost, objective), len(widths))

@@ -114,7 +114,7 @@ def _problem(entry: Any, model: type[BaseModel]) -> str:
         near = difflib.get_close_matches(path[-1], valid, n=1)
         hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(valid)}"
         return f"unknown key {where}: {hint}"
-    message = entry["msg"].removeprefix("Value error, ")
+    message: str = entry["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "should be")
     return (
         (f"{where}: " if where else "")

@@ -16,6 +16,7 @@ from .crew import workers
 from .drift import DriftAlarm
 from .export import export_member, pick
 from .metrics import Metered
+from .operator_library import COPY, copied, learn, measured
 from .progress import Watcher
 from .ray_cluster import require_reachable
 from .record import Record
@@ -23,6 +24,7 @@ from .report import write_report
 from .sitting import begun, continued
 from .targets import PLACES, places, require_targets
 from .warm_start import earlier, require_comparable
+from .whole_file import write_whole
 from .workpiece import Workpiece
 
 EXPORTS = "exports"
@@ -60,7 +62,7 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
     if run.journal.fact("completed"):
         return
     require_reachable(address)
-    with continued(run, watcher) as workpiece:
+    with continued(run, watcher, COPY) as workpiece:
         _work(run, workpiece, watcher, address)
 
 
@@ -68,7 +70,9 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     """Search to the budget, look at the final split for the front, hand out the picks."""
     config = run.config
     if run.journal.fact(PLACES) is None:
-        run.journal.note(PLACES, places(config, address))
+        where = places(config, address)
+        run.artifacts.keep(write_whole(run.path / COPY, copied(where)))
+        run.journal.note(PLACES, where)
     taken_over = earlier(config, run.path, workpiece.space)
     search = Search(
         algorithm(config, workpiece, taken_over), workpiece.space, window=config.search.window
@@ -110,7 +114,17 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         export_member(workpiece, pick(results, name), run.path / EXPORTS / name)
     report = write_report(dataclasses.replace(results, state="complete"), run.path)
     run.artifacts.keep(run.path / EXPORTS, *report)
+    _give_back(run, watcher)
     run.journal.note("completed", True)
+
+
+def _give_back(run: Record, watcher: Watcher) -> None:
+    """Let later runs know what the layers have taken; a home that cannot be written is no harm."""
+    try:
+        for quantity, rows in measured(run.journal.answers().values()).items():
+            learn(run.journal.fact(PLACES)[quantity], rows)
+    except OSError as error:
+        watcher.say(f"what layers take is not kept for later runs: {error}")
 
 
 def _tell_of_rungs(run: Record, watcher: Watcher) -> None:

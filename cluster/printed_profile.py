@@ -7,6 +7,7 @@ from ..methods.latency import Comparison
 from .config import Latency
 from .profile import Profile
 from .quantity import Quantity
+from .sweep import Swept
 
 
 def print_profile(model: str, found: Profile) -> None:
@@ -27,6 +28,20 @@ def print_profile(model: str, found: Profile) -> None:
         click.echo("energy        not counted here")
     else:
         click.echo(f"energy        {1e3 * found.energy_j:.3g} mJ a call ({found.energy_by})")
+
+
+def print_swept(model: str, found: Swept) -> None:
+    """Print what a sweep has learned."""
+    click.echo(
+        f"{model} in {found.cuts} random widths: {found.timed} layers timed, {found.known} "
+        "different ones known of this target by now"
+    )
+    if found.error is None:
+        click.echo("too few different layers to predict others: give a larger --sweep")
+    else:
+        click.echo(
+            f"layers of other widths are predicted within {100 * found.error:.1f} % (median)"
+        )
 
 
 def print_comparison(one: str, other: str, settings: Latency, found: Comparison) -> None:

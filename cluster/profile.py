@@ -13,7 +13,7 @@ from ..methods.exported import ONNX
 from ..methods.fingerprint import Fingerprint, fingerprint
 from ..methods.latency import Comparison, Measurement, Open, alone, compare
 from ..methods.memory import graph_memory
-from ..methods.models import load_model
+from ..methods.models import Shape, load_model
 from ..methods.onnx_graph import export
 from ..methods.photographs import photographs
 from ..methods.quantised import CALIBRATION_IMAGES, quantised
@@ -65,7 +65,9 @@ class Profile:
 _READINGS = ("weight_bytes", "peak_activation_bytes", "resident_bytes", "energy_j", "energy_by")
 
 
-def graph_of(name: str, *, root: Path | None, sizes: Mapping[str, int]) -> Graph:
+def graph_of(
+    name: str, *, root: Path | None, shape: Shape | None, sizes: Mapping[str, int]
+) -> Graph:
     """Read `model.onnx`, a folder that export or cut has written, or export any model by its name.
 
     A ValueError tells what is no model.
@@ -77,7 +79,7 @@ def graph_of(name: str, *, root: Path | None, sizes: Mapping[str, int]) -> Graph
         if not path.is_file():
             raise ValueError(f"no file at {path}")
         return Graph(name, path.read_bytes(), sizes)
-    model = load_model(name, root=root)
+    model = load_model(name, root=root, shape=shape)
     example = photographs(model.shape, model.normalisation)[:1]
     return Graph(name, export(model.network, example), sizes)
 

@@ -9,7 +9,7 @@ import click
 
 from .checked import checked, parse_override
 from .config import Latency
-from .options import json_option
+from .options import image_shape, json_option
 
 if TYPE_CHECKING:
     from .profile import Graph  # what imports torch is named only
@@ -24,6 +24,9 @@ def _target_options(function: Any) -> Any:
     for option in (
         json_option,
         click.option("--data-root", type=click.Path(path_type=Path), help="Data and weights."),
+        click.option(
+            "--input", "shape", metavar="C,H,W", help="One image's shape, where no name tells it."
+        ),
         click.option(
             "--size", "sizes", multiple=True, metavar="NAME=N", help="A dimension left free."
         ),
@@ -42,22 +45,34 @@ def _target_options(function: Any) -> Any:
 
 @click.command()
 @click.argument("model")
+@click.option(
+    "--sweep",
+    "cuts",
+    type=click.IntRange(min=1),
+    help="Run MODEL with N random widths instead, and learn what its layers take.",
+)
 @_target_options
 def profile(
     model: str,
+    cuts: int | None,
     targets: tuple[str, ...],
     sizes: tuple[str, ...],
     data_root: Path | None,
+    shape: str | None,
     as_json: bool,
 ) -> None:
     """Measure the latency, the memory and, where it can be read, the energy of MODEL.
 
     --target may be given several times.
     """
+    if cuts is not None:
+        asked = [_settings(text) for text in targets or ("",)]
+        _sweep(model, cuts, asked, root=data_root, shape=shape, as_json=as_json)
+        return
     from .printed_profile import print_profile
     from .profile import profile as measured
 
-    graph = _graph(model, data_root, sizes)
+    graph = _graph(model, data_root, shape, sizes)
     found = [measured(graph, settings) for settings in map(_settings, targets or ("",))]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in found]))
@@ -76,13 +91,14 @@ def compare(
     targets: tuple[str, ...],
     sizes: tuple[str, ...],
     data_root: Path | None,
+    shape: str | None,
     as_json: bool,
 ) -> None:
     """Tell whether the model OTHER is faster than ONE, timing them in turns."""
     from .printed_profile import print_comparison
     from .profile import beside
 
-    first, second = (_graph(name, data_root, sizes) for name in (one, other))
+    first, second = (_graph(name, data_root, shape, sizes) for name in (one, other))
     found = [
         (settings, beside(first, second, settings)) for settings in map(_settings, targets or ("",))
     ]
@@ -100,14 +116,38 @@ def compare(
         print_comparison(one, other, settings, result)
 
 
-def _graph(name: str, root: Path | None, sizes: tuple[str, ...]) -> "Graph":
+def _sweep(
+    name: str,
+    cuts: int,
+    targets: list[Latency],
+    *,
+    root: Path | None,
+    shape: str | None,
+    as_json: bool,
+) -> None:
+    from ..methods.models import load_model
+    from .printed_profile import print_swept
+    from .sweep import sweep
+
+    if Path(name).suffix == ".onnx":
+        raise click.UsageError("--sweep cuts a network: give it by its name or folder, no .onnx")
+    model = load_model(name, root=root, shape=image_shape(shape))
+    found = [sweep(model, settings, cuts) for settings in targets]
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found]))
+        return
+    for one in found:
+        print_swept(name, one)
+
+
+def _graph(name: str, root: Path | None, shape: str | None, sizes: tuple[str, ...]) -> "Graph":
     from .profile import graph_of
 
     given = dict(map(parse_override, sizes))
     for key, size in given.items():
         if type(size) is not int or size < 1:
             raise click.UsageError(f"--size {key} expects a whole number from 1 on, got {size!r}")
-    return graph_of(name, root=root, sizes=given)
+    return graph_of(name, root=root, shape=image_shape(shape), sizes=given)
 
 
 def _settings(text: str) -> Latency:

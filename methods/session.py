@@ -71,6 +71,22 @@ def open_session(
     return _opened(model, target, _options(target, _LEVELS[target.optimisation]), name)
 
 
+def profiled_session(
+    model: bytes, target: Target, prefix: Path
+) -> tuple[onnxruntime.InferenceSession, bytes]:
+    """Open a session that writes what every node takes to a file that begins with `prefix`.
+
+    Returns it with the graph whose nodes are told of: on the processor the one that really runs.
+    """
+    level = _LEVELS[target.optimisation]
+    if target.provider == CPU:
+        model, level = rewritten(model, target), _LEVELS["off"]
+    options = _options(target, level)
+    options.enable_profiling = True
+    options.profile_file_prefix = os.fspath(prefix)
+    return _opened(model, target, options, "the model"), model
+
+
 def opener(
     model: bytes, target: Target, inputs: Inputs, *, name: str = "the model"
 ) -> Callable[[], Callable[[], object]]:

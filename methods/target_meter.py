@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..search.candidate import Estimate
 from .latency import Clock, LatencyMeter, Measurement, Open, Protocol
+from .operators import OperatorTime, operator_times
 from .quantised import quantised
 from .session import open_session, opener, random_inputs
 from .target import Target
@@ -50,8 +51,16 @@ class TargetMeter:
         """Return the latency of a graph."""
         return self._meter(self._open(model))
 
+    def operators(self, model: bytes) -> list[OperatorTime]:
+        """Return what the layers of a graph take; nothing where the provider does not tell."""
+        return operator_times(self._ready(model), self._target, self._inputs)
+
     def _open(self, model: bytes) -> Open:
-        if self._target.precision == "int8":
-            assert self._calibration is not None
-            model = quantised(model, self._input, self._calibration)
-        return opener(model, self._target, self._inputs)
+        return opener(self._ready(model), self._target, self._inputs)
+
+    def _ready(self, model: bytes) -> bytes:
+        """The graph in the target's precision."""
+        if self._target.precision == "fp32":
+            return model
+        assert self._calibration is not None
+        return quantised(model, self._input, self._calibration)

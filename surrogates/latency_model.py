@@ -1,6 +1,6 @@
 """Latency model: a Gaussian process over staircase features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,31 @@ VECTOR_WIDTHS = (8, 16)
 """Channels that a CPU kernel works on at once; a part-filled vector costs as much as a full one."""
 
 
-def latency_model(dense: Sequence[int]) -> Surrogate:
+def latency_model(
+    dense: Sequence[int], prior: Callable[[Genomes], NDArray[np.float64]] | None = None
+) -> Surrogate:
     """Model the latency of a network whose groups are `dense` wide when nothing is pruned.
 
     Latency is smooth in the number of vectors that the groups fill, not in the widths. Genes beyond
-    the widths do not matter.
+    the widths do not matter. Where a `prior` expects latencies of genomes already, up to a factor,
+    what is learned is by which factor it is wrong.
     """
     widths = np.asarray(dense, dtype=np.int64)
     whole = staircase_features(widths[None, :], widths)
 
+    def expected(genomes: Genomes) -> NDArray[np.float64]:
+        return np.ones(len(genomes)) if prior is None else prior(genomes)
+
     def surrogate(genomes: Genomes, values: NDArray[np.float64]) -> Predictor:
-        process = GaussianProcess(staircase_features(genomes, widths) / whole, values)
-        return lambda rows: process(staircase_features(rows, widths) / whole)
+        features = staircase_features(genomes, widths) / whole
+        process = GaussianProcess(features, values / expected(genomes))
+
+        def predict(rows: Genomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+            mean, deviation = process(staircase_features(rows, widths) / whole)
+            scale = expected(rows)
+            return mean * scale, deviation * scale
+
+        return predict
 
     return surrogate
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,9 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
+
+# What runs learn of this machine stays with the tests.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="secateur-tests-")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch when a test first imports it
 

@@ -95,7 +95,10 @@ def test_an_unknown_key_in_a_nested_section_finds_that_section_s_keys():
         ({"objectives": ["error"]}, "at least one other objective"),
         ({"objectives": ["error", "error"]}, "each once"),
         ({"objectives": ["macs", "params"]}, "must hold error"),
-        ({"objectives": ["error", "latnecy_ms"]}, r"objectives must be of .*latency_ms.*, got 'latnecy_ms'"),
+        (
+            {"objectives": ["error", "latnecy_ms"]},
+            "objectives must be of .*'latnecy_ms'",
+        ),
         ({"name": "a/b"}, "name must do as the name of a folder"),
         (
             {"finetune": {"workers": 2, "least_workers": 3}},

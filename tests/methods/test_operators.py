@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from secateur.methods.counts import Counts
+from secateur.methods.onnx_graph import INPUT
+from secateur.methods.operators import operator_times
+from secateur.methods.quantised import quantised
+from secateur.methods.session import open_session, random_inputs
+from secateur.methods.target import Target
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_every_layer_that_multiplies_is_timed(tiny, precision):
+    model = tiny.model
+    if precision == "int8":
+        images = np.random.default_rng(0).standard_normal((8, *tiny.shape)).astype(np.float32)
+        model = quantised(model, INPUT, images)
+    inputs = random_inputs(open_session(tiny.model), 1)
+    times = operator_times(model, Target(precision=precision), inputs, runs=3)
+    expected = Counts(tiny.pruner.plan, tiny.pruner.network).layers
+    assert len(times) == len(expected.positions)
+    assert all(one.ms >= 0 for one in times)
+    weights = expected.fixed + expected.per_width @ np.array(tiny.pruner.plan.widths)
+    known = {
+        (*row[1:].astype(int).tolist(), int(p))
+        for row, p in zip(weights, expected.positions, strict=True)
+    }
+    told = {(one.inputs, one.height, one.width, one.positions) for one in times}
+    assert told == known
+
+
+def test_a_batch_applies_layers_more_often(tiny):
+    session = open_session(tiny.model)
+    one, many = (
+        sorted(
+            layer.positions
+            for layer in operator_times(
+                tiny.model, Target(batch=batch), random_inputs(session, batch), runs=2
+            )
+        )
+        for batch in (1, 4)
+    )
+    assert many == [4 * positions for positions in one]
