@@ -10,8 +10,10 @@ Runtime on one core of this machine.
    process fills the other core now and then, half of the time. Beside this product's protocol stand
    those of its peers: one call of a fresh session, and the mean of a series whose first calls are
    counted in. How a protocol orders the networks in quiet and under load is Kendall's tau.
-3. Proxies: how MACs, parameters and the surrogate order networks by their latency. The surrogate is
-   asked for networks that it has not seen, after 25 and 50 others of the same network.
+3. Proxies: how MACs, parameters and the latency model order networks by their latency. `layers` is
+   what is expected before anything of the network was measured, from its layers' sizes, as learned
+   from the layers of the other two networks. The model is asked for cuts that it has not seen,
+   after 5, 25 and 50 others of the same network, with and without that expectation.
 
 `--quick` takes fewer shares, networks and seconds; `--picture` draws the staircase.
 """
@@ -25,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +39,16 @@ from scipy.stats import kendalltau
 from untrained import Untrained
 
 from secateur.actors.cores import confined, split_cores
+from secateur.methods.counts import Counts
 from secateur.methods.latency import Protocol
 from secateur.methods.networks import cifar_mobilenet_v2, cifar_resnet
 from secateur.methods.session import open_session, random_inputs
 from secateur.methods.target import Target
 from secateur.methods.target_meter import TargetMeter
 from secateur.search.candidate import Estimate
+from secateur.search.surrogate import Surrogate
 from secateur.surrogates.latency_model import latency_model
+from secateur.surrogates.operator_model import OperatorModel, layers_time
 
 NETWORKS: dict[str, Callable[[], Any]] = {
     "ResNet-20": lambda: cifar_resnet(20),
@@ -184,36 +190,61 @@ def repeated(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 def proxies(count: int, protocol: Protocol) -> list[dict[str, Any]]:
     """Order random cuts of each network by what is counted and by what is learned."""
+    made = {name: Untrained.like(make()) for name, make in NETWORKS.items()}
+    times = {name: layer_times(network, max(10, count // 5)) for name, network in made.items()}
     rows = []
-    for name, make in NETWORKS.items():
-        network = Untrained.like(make())
+    for name, network in made.items():
         dense = network.pruner.plan.widths
         drawn = cuts(network, count, np.random.default_rng(1))
         genomes = np.array(drawn, dtype=np.int64)
         meter = TargetMeter(network.onnx(dense), Target(), protocol)
+        others = np.concatenate([known for other, known in times.items() if other != name])
+        layers = Counts(network.pruner.plan, network.pruner.network).layers
+        expected = layers_time(
+            OperatorModel(others[:, :5], others[:, 5]),
+            layers.fixed,
+            layers.per_width,
+            layers.positions,
+        )
         latencies = np.array([meter(network.onnx(widths)).estimate.value for widths in drawn])
         costs = [network.cost(widths) for widths in drawn]
         row: dict[str, Any] = {"network": name, "candidates": count}
         for counted in ("macs", "params"):
             values = [getattr(cost, counted) for cost in costs]
             row[f"tau_{counted}"] = float(kendalltau(values, latencies).statistic)
-        for known in (25, 50):
-            row |= learned(genomes, latencies, dense, known) if known < count else {}
+        row["tau_layers"] = float(kendalltau(expected(genomes), latencies).statistic)
+        for known in (5, 25, 50):
+            if known < count:
+                row |= learned(genomes, latencies, latency_model(dense), known, "")
+                row |= learned(genomes, latencies, latency_model(dense, expected), known, "_prior")
         rows.append(row)
     return rows
 
 
+def layer_times(network: Untrained, count: int) -> NDArray[np.float64]:
+    """What layers take in so many cuts: five sizes and milliseconds, shape (layers, 6)."""
+    dense = network.onnx(network.pruner.plan.widths)
+    meter = TargetMeter(dense, Target(), Protocol(), reference_ms=Estimate.exact(1.0))
+    drawn = cuts(network, count, np.random.default_rng(2))
+    found = [astuple(one) for widths in drawn for one in meter.operators(network.onnx(widths))]
+    return np.array(found, dtype=np.float64)
+
+
 def learned(
-    genomes: NDArray[np.int64], latencies: NDArray[np.float64], dense: Sequence[int], known: int
+    genomes: NDArray[np.int64],
+    latencies: NDArray[np.float64],
+    model: Surrogate,
+    known: int,
+    label: str,
 ) -> dict[str, float]:
-    """How the surrogate predicts the other networks after some of them."""
-    mean, deviation = latency_model(dense)(genomes[:known], latencies[:known])(genomes[known:])
+    """How a model predicts the other cuts after some of them."""
+    mean, deviation = model(genomes[:known], latencies[:known])(genomes[known:])
     truth = latencies[known:]
     within = np.abs(mean - truth) <= 1.959964 * deviation
     return {
-        f"tau_model_{known}": float(kendalltau(mean, truth).statistic),
-        f"median_error_{known}": float(np.median(np.abs(mean / truth - 1))),
-        f"within_interval_{known}": float(within.mean()),
+        f"tau_model_{known}{label}": float(kendalltau(mean, truth).statistic),
+        f"median_error_{known}{label}": float(np.median(np.abs(mean / truth - 1))),
+        f"within_interval_{known}{label}": float(within.mean()),
     }
 
 
@@ -295,7 +326,12 @@ def main() -> None:
             "The same networks again", [{"what": k, "value": v} for k, v in repeated(turns).items()]
         )
     )
-    console.print(table("Proxies of the latency", ranked))
+    columns = [
+        {"what": what, **{row["network"]: row[what] for row in ranked if what in row}}
+        for what in ranked[0]
+        if what != "network"
+    ]
+    console.print(table("Proxies of the latency", columns))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ class Latency(Section):
 
     `provider` is ONNX Runtime's (cpu, cuda, tensorrt, openvino, ...), `precision` that of the
     network's numbers. At least `seconds` are spent on each network, then as many as it takes until
-    the 95 % interval is narrower than `interval` of the value, up to `patience` times `seconds`.
+    the 95 % interval is narrower than `interval` of the value, up to `patience` times `seconds`;
+    `wander` is added to it, what a ratio moves by from one minute to the next.
     `profiler` names the node that measures, if it is not that of `workers`.
     """
 
@@ -101,6 +102,7 @@ class Latency(Section):
     seconds: Annotated[float, Field(gt=0)] = 0.3
     interval: Annotated[float, Field(gt=0)] = 0.03
     patience: Annotated[float, Field(ge=1)] = 10.0
+    wander: Annotated[float, Field(ge=0)] = 0.015
     profiler: str | None = None
 
 

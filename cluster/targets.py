@@ -35,6 +35,7 @@ def protocol_for(settings: Latency) -> Protocol:
         precision=settings.interval,
         patience=settings.patience,
         statistic=settings.statistic,
+        wander=settings.wander,
     )
 
 

@@ -27,18 +27,35 @@ def latency_model(
     def expected(genomes: Genomes) -> NDArray[np.float64]:
         return np.ones(len(genomes)) if prior is None else prior(genomes)
 
+    def features(genomes: Genomes) -> NDArray[np.float64]:
+        stairs = staircase_features(genomes, widths) / whole
+        return np.concatenate([stairs, full_vectors(genomes, widths)], axis=1)
+
     def surrogate(genomes: Genomes, values: NDArray[np.float64]) -> Predictor:
-        features = staircase_features(genomes, widths) / whole
-        process = GaussianProcess(features, values / expected(genomes))
+        process = GaussianProcess(features(genomes), values / expected(genomes))
 
         def predict(rows: Genomes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-            mean, deviation = process(staircase_features(rows, widths) / whole)
+            mean, deviation = process(features(rows))
             scale = expected(rows)
             return mean * scale, deviation * scale
 
         return predict
 
     return surrogate
+
+
+def full_vectors(genomes: Genomes, dense: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The share of like groups that fill whole vectors, shape (genomes, features).
+
+    Between layers that do not, runtimes move activations from one layout to another.
+    """
+    widths = genomes[:, : len(dense)]
+    shares = [
+        (widths[:, dense == width] % vector == 0).mean(axis=1)
+        for vector in VECTOR_WIDTHS
+        for width in np.unique(dense)
+    ]
+    return np.stack(shares, axis=1)
 
 
 def staircase_features(genomes: Genomes, dense: NDArray[np.int64]) -> NDArray[np.float64]:

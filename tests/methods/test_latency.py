@@ -19,7 +19,7 @@ from secateur.methods.latency import (
 )
 from secateur.search.candidate import Estimate
 
-SHORT = Protocol(seconds=0.01, patience=1.0)
+SHORT = Protocol(seconds=0.01, patience=1.0, wander=0.0)
 
 
 class Machine:
@@ -252,3 +252,10 @@ def test_noise_does_not_reorder_what_differs_by_more(machine):
         for one in truth
     ]
     assert kendalltau(truth, found).statistic == 1.0
+
+
+def test_what_no_sitting_sees_is_added_to_the_interval(machine):
+    protocol = Protocol(seconds=0.01, patience=1.0, wander=0.02)
+    found = compare(machine.model(0.002), machine.model(0.001), protocol, clock=machine.clock)
+    assert found.ratio.high / found.ratio.value == pytest.approx(np.exp(0.02))
+    assert found.ratio.value / found.ratio.low == pytest.approx(np.exp(0.02))
