@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from secateur.actors.job import Answer
 from secateur.cluster.config import check_config
 from secateur.cluster.coordinator import CONSTRAINTS
 from secateur.cluster.journal import Journal
-from secateur.cluster.record import Record
+from secateur.cluster.record import Record, _fastest
+from secateur.cluster.results import Member
 from secateur.methods.cost import Cost
 from secateur.search.candidate import Candidate, Estimate, Forecast
 
@@ -122,3 +124,14 @@ def test_who_was_spared_counts_at_its_moment_and_is_no_failure(tmp_path):
     assert (now["spared"], now["failures"]) == (1, 0)
     assert (before["spared"], before["failures"]) == (0, 0)
     assert (record.results().spared, record.results().failures) == (1, 0)
+
+
+def test_the_fastest_is_the_best_of_those_that_cannot_be_told_from_it():
+    def member(number: int, error: float, latency: float) -> Member:
+        timed = Estimate(latency, 0.98 * latency, 1.02 * latency)
+        objectives = {"error": Estimate.exact(error), "latency_ms": timed}
+        return Member(number, objectives, macs=1, params=1, genome=(1,), origin="variation")
+
+    members = [member(0, 0.48, 1.00), member(1, 0.10, 1.03), member(2, 0.05, 1.10)]
+    points = np.array([[0.48, 1.00], [0.10, 1.03], [0.05, 1.10]])
+    assert _fastest(members, points) == 1
