@@ -16,6 +16,12 @@ EVALUATOR: Role = "evaluator"
 PROFILER: Role = "profiler"
 LATENCY = "latency_ms"
 
+DEVICE = "device"
+"""What a reading's fingerprint is called, beside it."""
+
+OPERATORS = "operators"
+"""What rows of layers' sizes and milliseconds are called, beside a reading."""
+
 _ROLES: dict[Quantity, Role] = {
     "error": EVALUATOR,
     "quick_error": EVALUATOR,

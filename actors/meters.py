@@ -13,14 +13,8 @@ from ..methods.prunable import Prunable
 from ..methods.target import Target
 from ..methods.target_meter import TargetMeter
 from ..search.candidate import Estimate
-from .job import Job, Quantity, Reading
+from .job import DEVICE, OPERATORS, Job, Quantity, Reading
 from .worker import Measure
-
-DEVICE = "device"
-"""What a reading's fingerprint is called, beside it."""
-
-OPERATORS = "operators"
-"""What rows of layers' sizes and milliseconds are called, beside a reading."""
 
 _TOLD = ("beside_ms", "sittings", "calls")
 
@@ -105,7 +99,7 @@ def load_latency(payload: LatencyPayload) -> Measure:
         if pruner.is_dense(job.genome):
             return Reading(meter.reference_ms, beside)
         graph = template.fill(pruner.sliced_state(job.genome))
-        found, layers = meter(graph), meter.operators(graph)
+        found, layers = meter.with_operators(graph)
         told = asdict(found)
         beside |= {name: told[name] for name in _TOLD}
         return Reading(

@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 import secateur
-from secateur.actors.meters import DEVICE
+from secateur.actors.job import DEVICE
 from secateur.cluster.checked import parse_override
 from secateur.cluster.clad import taught_recipe
 from secateur.cluster.config import Config, read_config

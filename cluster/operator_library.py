@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..actors.job import Answer, Quantity, is_latency
-from ..actors.meters import OPERATORS
+from ..actors.job import OPERATORS, Answer, Quantity, is_latency
 from ..methods.counts import Counts
 from ..search.surrogate import Genomes
 from ..surrogates.operator_model import LEAST, OperatorModel, layers_time

@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..actors.job import Answer, Quantity, is_latency
-from ..actors.meters import DEVICE
+from ..actors.job import DEVICE, Answer, Quantity, is_latency
 from ..methods.cost import Cost
-from ..methods.fingerprint import Fingerprint
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.fidelity import rung_agreement
 from ..search.indicators import knee, running_hypervolume, told_apart_front
@@ -24,6 +22,9 @@ from .drift import Drift
 from .journal import Finetuned, Journal
 from .results import Member, Results, Trained
 from .survival import survivors
+
+if TYPE_CHECKING:
+    from ..methods.fingerprint import Fingerprint  # what imports ONNX Runtime is named only
 
 FINETUNED = "finetuned"
 """The folder of fine-tuned networks in a run's."""
@@ -104,7 +105,7 @@ class Record:
             **({} if at is None else {"population": [member.id for member in self.population(at)]}),
         }
 
-    def device(self, quantity: Quantity) -> Fingerprint | None:
+    def device(self, quantity: Quantity) -> "Fingerprint | None":
         """What a latency was measured on, as its profiler has told it last."""
         told = [
             known[quantity].beside[DEVICE]

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..actors.job import LATENCY
-from ..actors.meters import DEVICE
+from ..actors.job import DEVICE, LATENCY
 from ..methods.accuracy import AccuracyMeter
 from ..methods.exported import save
 from ..methods.fingerprint import described

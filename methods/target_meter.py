@@ -39,7 +39,7 @@ class TargetMeter:
         self._target = target
         self._calibration = calibration
         self._meter = LatencyMeter(
-            self._open(reference), protocol, reference_ms=reference_ms, clock=clock
+            self._open(self._ready(reference)), protocol, reference_ms=reference_ms, clock=clock
         )
 
     @property
@@ -49,14 +49,22 @@ class TargetMeter:
 
     def __call__(self, model: bytes) -> Measurement:
         """Return the latency of a graph."""
-        return self._meter(self._open(model))
+        return self._meter(self._open(self._ready(model)))
+
+    def with_operators(self, model: bytes) -> tuple[Measurement, list[OperatorTime]]:
+        """Return the latency of a graph and what its layers take; it is quantised once."""
+        ready = self._ready(model)
+        return self._meter(self._open(ready)), self._operators(ready)
 
     def operators(self, model: bytes) -> list[OperatorTime]:
         """Return what the layers of a graph take; nothing where the provider does not tell."""
-        return operator_times(self._ready(model), self._target, self._inputs)
+        return self._operators(self._ready(model))
 
-    def _open(self, model: bytes) -> Open:
-        return opener(self._ready(model), self._target, self._inputs)
+    def _operators(self, ready: bytes) -> list[OperatorTime]:
+        return operator_times(ready, self._target, self._inputs)
+
+    def _open(self, ready: bytes) -> Open:
+        return opener(ready, self._target, self._inputs)
 
     def _ready(self, model: bytes) -> bytes:
         """The graph in the target's precision."""

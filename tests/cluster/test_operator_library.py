@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from secateur.actors.job import Answer
-from secateur.actors.meters import OPERATORS
+from secateur.actors.job import OPERATORS, Answer
 from secateur.cluster import operator_library as library
 from secateur.cluster.cli import main
 from secateur.search.candidate import Estimate
