@@ -10,10 +10,10 @@ import numpy as np
 from scipy.stats import kendalltau, norm
 
 from .candidate import Estimate, Evaluation, Outcome
-from .goals import Goals
+from .goals import Goals, Judge
 
-_WIDTH = 2 * 1.959964
-"""Standard deviations in a 95 % interval."""
+REACH = 1.959964
+"""Standard deviations from the middle to the end of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,27 @@ class Promotion:
         `outcomes` are those of the first candidates, at least up to `number - window`. A candidate
         that violates constraints even at the lower end of its error's interval is not promoted.
         """
-        known = [one for one in outcomes[: number - self.window + 1] if isinstance(one, Evaluation)]
+        known = bred_from(number, self.window, outcomes)
         if not known:
             return True
         hopeful = [estimates[0].low, *(one.value for one in estimates[1:])]
         judge = self.goals.beside(known[0].objectives)
         if judge.violations(np.array([hopeful]))[0] > 0:
             return False
-        excess = judge.violations(np.array([one.objectives for one in known]))
-        feasible = [one for one, much in zip(known, excess, strict=True) if much == 0]
         ours = estimates[: len(self.goals.objectives)]
-        return chance_on_front(ours, [one.estimates for one in feasible], {0}) >= self.least
+        return chance_on_front(ours, feasible(known, judge), {0}) >= self.least
+
+
+def bred_from(number: int, window: int, outcomes: Sequence[Outcome]) -> list[Evaluation]:
+    """The evaluations that candidate `number` of a search with such a window was bred from."""
+    before = outcomes[: max(0, number - window + 1)]
+    return [one for one in before if isinstance(one, Evaluation)]
+
+
+def feasible(known: Sequence[Evaluation], judge: Judge) -> list[Sequence[Estimate]]:
+    """What was measured of those that violate no constraint."""
+    excess = judge.violations(np.array([one.objectives for one in known]))
+    return [one.estimates for one, much in zip(known, excess, strict=True) if much == 0]
 
 
 def chance_on_front(
@@ -84,4 +94,4 @@ def rung_agreement(pairs: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _deviation(estimate: Estimate) -> float:
-    return (estimate.high - estimate.low) / _WIDTH
+    return (estimate.high - estimate.low) / (2 * REACH)

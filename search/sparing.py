@@ -5,17 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .candidate import Estimate, Evaluation, Outcome
-from .fidelity import chance_on_front
+from .candidate import Estimate, Outcome
+from .fidelity import REACH, bred_from, chance_on_front, feasible
 from .goals import Goals
 from .space import Genome
 from .surrogate import Surrogate
 
 ENOUGH = 20
 """Measured networks from which on a prediction is believed."""
-
-_REACH = 1.959964
-"""Standard deviations from the middle to the end of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class Sparing:
 
         `outcomes` are those of the first candidates, at least up to `number - window`.
         """
-        known = _evaluated(outcomes[: max(0, number - self.window + 1)])
+        known = bred_from(number, self.window, outcomes)
         found: dict[str, Estimate] = {}
         for name, surrogate in self.surrogates.items():
             column = self.goals.quantities.index(name)
@@ -48,7 +45,7 @@ class Sparing:
             genomes = np.array([one.candidate.genome for one in measured], dtype=np.int64)
             values = np.array([one.objectives[column] for one in measured])
             mean, deviation = surrogate(genomes, values)(np.array([genome], dtype=np.int64))
-            value, reach = float(mean[0]), _REACH * float(deviation[0])
+            value, reach = float(mean[0]), REACH * float(deviation[0])
             found[name] = Estimate(value, value - reach, value + reach)
         return found
 
@@ -60,20 +57,14 @@ class Sparing:
         outcomes: Sequence[Outcome],
     ) -> bool:
         """Judge candidate `number` by its estimates, of which those of `rough` are uncertain."""
-        known = _evaluated(outcomes[: max(0, number - self.window + 1)])
+        known = bred_from(number, self.window, outcomes)
         if not known:
             return False
         judge = self.goals.beside(known[0].objectives)
-        excess = judge.violations(np.array([one.objectives for one in known]))
-        feasible = [one for one, much in zip(known, excess, strict=True) if much == 0]
         names = [one.name for one in self.goals.objectives]
         chance = chance_on_front(
             [estimates[name] for name in names],
-            [one.estimates for one in feasible],
+            feasible(known, judge),
             {column for column, name in enumerate(names) if name in rough},
         )
         return chance < self.least
-
-
-def _evaluated(outcomes: Sequence[Outcome]) -> list[Evaluation]:
-    return [one for one in outcomes if isinstance(one, Evaluation)]
