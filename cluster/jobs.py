@@ -7,12 +7,10 @@ import os
 import re
 import shlex
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import sqlalchemy as sql
@@ -36,8 +34,8 @@ PATIENCE_S, PAUSE_SECONDS = 120.0, 1.0
 USAGE = 2
 """The exit code of a search that was asked for wrongly: it would fail again."""
 
-CONFIG, RUN = "config.yaml", "run"
-"""The file that a job is sent with; what its metadata calls the run's folder."""
+CONFIG, RUN = "SECATEUR_CONFIG", "run"
+"""The variable that a job's configuration travels in; what its metadata calls the run's folder."""
 
 
 class JobFailed(RuntimeError):
@@ -77,7 +75,7 @@ class Submission:
             if place and not place.startswith(("/", "~/")):
                 raise ValueError(
                     f"{name} must be a path on the cluster that begins with / or ~/, got "
-                    f"{place!r}: the folder that a job is run in does not last"
+                    f"{place!r}: the folder that a job is run in is Ray's choice"
                 )
         if self.journal is not None:
             _require_lasting(self.journal)
@@ -86,11 +84,12 @@ class Submission:
 
     @property
     def entrypoint(self) -> str:
-        """What the head runs. Ray shows it to everybody."""
-        search = ["secateur", "search", CONFIG, "--run", self.run, "--resume", "--address", "auto"]
+        """What the head runs, by its shell. Ray shows it to everybody."""
+        search = ["exec", "secateur", "search", "/dev/stdin"]
+        search += ["--run", self.run, "--resume", "--address", "auto"]
         for option, value in (("--journal", self.journal), ("--artifacts", self.artifacts)):
             search += [option, value] if value else []
-        return shlex.join(search)
+        return f"{shlex.join(search)} <<END\n${CONFIG}\nEND"
 
 
 def job_server(address: str) -> JobSubmissionClient:
@@ -112,15 +111,19 @@ def job_server(address: str) -> JobSubmissionClient:
 
 
 def submit(server: JobSubmissionClient, submission: Submission) -> None:
-    """Send a search: its configuration and nothing else travels."""
-    with tempfile.TemporaryDirectory() as folder, _asking(server.get_address()):
-        (Path(folder) / CONFIG).write_text(as_yaml(submission.config))
+    """Send a search: its configuration and nothing else travels.
+
+    Not as files: Ray at times loses their package before the job begins (ray-project/ray, 36703).
+    """
+    with _asking(server.get_address()):
         server.submit_job(
             entrypoint=submission.entrypoint,
             submission_id=submission.id,
             runtime_env={
-                "working_dir": folder,
-                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
+                "env_vars": {
+                    CONFIG: as_yaml(submission.config),
+                    "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),
+                }
             },
             metadata={RUN: submission.run},
         )
@@ -178,7 +181,7 @@ def _require_lasting(journal: str) -> None:
             "it where PostgreSQL's client on the head looks for it, PGPASSWORD or ~/.pgpass"
         )
     if url.get_backend_name() == "sqlite" and not (url.database or "").startswith("/"):
-        raise ValueError(f"--journal must be sqlite:////PATH, got {journal!r}: a job's folder goes")
+        raise ValueError(f"--journal must be sqlite:////PATH, got {journal!r}: a job runs anywhere")
 
 
 def _followed(server: JobSubmissionClient, job: str, write: Callable[[str], None]) -> JobDetails:

@@ -162,7 +162,7 @@ def test_no_job_is_submitted_twice(head, tmp_path):
     sent = server.get_job_info("twice")
     assert sent.entrypoint == twice.entrypoint
     assert sent.metadata == {"run": str(tmp_path / "run")}
-    assert sent.runtime_env["env_vars"] == {"RAY_JOB_STOP_WAIT_TIME_S": "60"}  # Ray's are 3
+    assert sent.runtime_env["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] == "60"  # Ray's are 3
 
 
 @pytest.mark.parametrize("verb", ["attach", "stop"])
@@ -179,8 +179,8 @@ def test_what_the_head_runs_is_quoted_and_goes_on_with_a_run():
     assert found.id.startswith("my-digits-20")
     assert found.run == f"~/runs/{found.id}"
     assert found.entrypoint == (
-        f"secateur search config.yaml --run '~/runs/{found.id}' --resume --address auto "
-        f"--journal '{journal}' --artifacts s3://bucket/digits"
+        f"exec secateur search /dev/stdin --run '~/runs/{found.id}' --resume --address auto "
+        f"--journal '{journal}' --artifacts s3://bucket/digits <<END\n$SECATEUR_CONFIG\nEND"
     )
 
 
