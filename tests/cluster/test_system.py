@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
+from secateur.actors.job import Answer
 from secateur.cluster.journal import Journal
 from secateur.cluster.record import Record
 
@@ -165,40 +166,46 @@ def wait(process: subprocess.Popen, until) -> None:
         time.sleep(0.2)
 
 
-def test_a_profiler_that_is_lost_is_missed_and_another_one_takes_over(machines, tmp_path):
+def test_a_target_that_vanishes_is_missed_and_another_node_takes_over(machines, tmp_path):
     alone, directory = tmp_path / "alone", tmp_path / "together"
     subprocess.run([*map(str, search(alone, "macs"))], check=True, capture_output=True)
-    machines.join("head", 1)
-    machines.join("worker", 1)
-    machines.join("board", 1, {"profiler:board": 1})
-    weights = f"network.weights={alone / 'dense.safetensors'}"
-    command = search(directory, "latency_ms", weights, "workers.profiler=board")
+    machines.join("head", 2)
+    for node in ("board", "rack"):
+        machines.join(node, 1, {f"profiler:{node}": 1})
+    command = search(
+        directory,
+        "latency_ms@near,latency_ms@far",
+        f"network.weights={alone / 'dense.safetensors'}",
+        "targets={near: {profiler: board}, far: {profiler: rack}}",
+    )
     together = machines.popen(
         *command, "--address", machines.address, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
-        wait(together, lambda: len(latencies(directory)) >= 4)
+        wait(together, lambda: len(latencies(directory, "near")) >= 4)
         machines.cut("board")
-        before = latencies(directory)
-        wait(together, lambda: Record(directory).status().get("missing") == ["profiler"])
+        before = latencies(directory, "near")
+        wait(together, lambda: Record(directory).status().get("missing") == ["profiler@board"])
+        wait(together, lambda: len(latencies(directory, "far")) > len(before) + 1)
         machines.join("spare", 1, {"profiler:board": 1})
         _, errors = together.communicate(timeout=PATIENCE_S)
     finally:
         together.kill()
     assert together.returncode == 0, errors
     assert archive(directory) == archive(alone)
-    after = latencies(directory)
-    assert before.items() <= after.items()
-    assert len(after) == EVALUATIONS
-    assert not any(answer.failed for answer in after.values())
+    for target in ("near", "far"):
+        after = latencies(directory, target)
+        assert len(after) == EVALUATIONS
+        assert not any(answer.failed for answer in after.values())
+    assert before.items() <= latencies(directory, "near").items()
     assert Record(directory).status().get("missing") is None
 
 
-def latencies(directory: Path) -> dict:
+def latencies(directory: Path, target: str) -> dict[int, Answer]:
     if not Journal.exists(directory):
         return {}
-    known = Journal.open(directory).answers()
-    return {number: of["latency_ms"] for number, of in known.items() if "latency_ms" in of}
+    name, known = f"latency_ms@{target}", Journal.open(directory).answers()
+    return {number: answers[name] for number, answers in known.items() if name in answers}
 
 
 def test_who_has_no_token_is_told_about_it(machines):
