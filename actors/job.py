@@ -7,7 +7,8 @@ from typing import Any
 from ..search.candidate import Estimate
 
 Quantity = str
-"""error, quick_error (on fewer images), final_error, latency_ms, or latency_ms@TARGET."""
+"""error, quick_error (on fewer images), final_error, latency_ms, latency_ms@TARGET, or again_ and
+a latency that is measured a second time."""
 
 Role = str
 """evaluator, profiler, or profiler@NODE for what is measured on a node of its own."""
@@ -18,6 +19,8 @@ LATENCY = "latency_ms"
 
 DEVICE = "device"
 """What a reading's fingerprint is called, beside it."""
+
+AGAIN = "again_"
 
 OPERATORS = "operators"
 """What rows of layers' sizes and milliseconds are called, beside a reading."""
@@ -35,6 +38,16 @@ def is_measured(name: str) -> bool:
     return _kind(name) in _ROLES
 
 
+def again(latency: Quantity) -> Quantity:
+    """What the second reading of a latency is called."""
+    return f"{AGAIN}{latency}"
+
+
+def once(quantity: Quantity) -> Quantity:
+    """The quantity that is measured, for the first time or again."""
+    return quantity.removeprefix(AGAIN)
+
+
 def is_latency(name: str) -> bool:
     """Whether a quantity is the latency on some target."""
     return _kind(name) == LATENCY
@@ -46,7 +59,7 @@ def target_of(quantity: Quantity) -> str:
 
 
 def _kind(name: str) -> str:
-    return name.partition("@")[0]
+    return once(name).partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ..methods.prunable import Prunable
 from ..methods.target import Target
 from ..methods.target_meter import TargetMeter
 from ..search.candidate import Estimate
-from .job import DEVICE, OPERATORS, Job, Quantity, Reading
+from .job import DEVICE, OPERATORS, Job, Quantity, Reading, once
 from .worker import Measure
 
 _TOLD = ("beside_ms", "sittings", "calls")
@@ -92,10 +92,11 @@ def load_latency(payload: LatencyPayload) -> Measure:
     introduced: set[Quantity] = set()
 
     def measure(job: Job) -> Reading:
-        meter, beside = meters[job.quantity], dict[str, Any]()
-        if job.quantity not in introduced:
-            introduced.add(job.quantity)
-            beside[DEVICE] = fingerprint(payload.timings[job.quantity].target)
+        name = once(job.quantity)
+        meter, beside = meters[name], dict[str, Any]()
+        if name not in introduced:
+            introduced.add(name)
+            beside[DEVICE] = fingerprint(payload.timings[name].target)
         if pruner.is_dense(job.genome):
             return Reading(meter.reference_ms, beside)
         graph = template.fill(pruner.sliced_state(job.genome))

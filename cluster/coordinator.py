@@ -13,16 +13,13 @@ from ..search.screening import Screening
 from ..search.space import Genome
 from ..search.sparing import Sparing
 from .journal import Journal
+from .readings import PREDICTION
 
 ELSEWHERE = "an earlier run"
 """The worker of an answer that was not measured for this run."""
 
 FEWER_IMAGES = "fewer images"
 """The worker of an error that is the quick one, as the candidate deserved no better."""
-
-
-PREDICTION = "prediction"
-"""The worker of a latency that was predicted, as the candidate deserved no measuring."""
 
 CONSTRAINTS = "constraints"
 """The worker of an answer that was spared: the candidate exceeds a bound, whatever it would be."""

@@ -8,7 +8,7 @@ import statistics
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 
-from ..actors.job import Answer, Job, Quantity, is_latency
+from ..actors.job import Answer, Job, Quantity, is_latency, once
 from ..search.candidate import Estimate
 from .coordinator import Measuring
 from .progress import Watcher
@@ -42,7 +42,8 @@ class DriftAlarm:
         """Wait for the next answer."""
         answer = self._measuring.next_answer()
         self._seen.take(answer)
-        moved, name = self._seen.by().get(answer.quantity), answer.quantity
+        name = once(answer.quantity)
+        moved = self._seen.by().get(name)
         if (moved is not None) != (name in self._moved):
             self._moved ^= {name}
             self._watcher.say(
@@ -66,9 +67,9 @@ class Drift:
         if not is_latency(answer.quantity) or not isinstance(answer.result, Estimate):
             return
         if answer.number == 0:
-            self._first[answer.quantity] = answer.result.value
+            self._first[once(answer.quantity)] = answer.result.value
         elif (beside := answer.beside.get("beside_ms")) is not None:
-            self._latest[answer.quantity].append(beside)
+            self._latest[once(answer.quantity)].append(beside)
 
     def by(self) -> dict[Quantity, float]:
         """By which share each device that has moved is slower now; below 0, faster."""

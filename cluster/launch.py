@@ -11,13 +11,14 @@ from ..search.sparing import Sparing
 from .algorithms import algorithm, surrogate
 from .artifacts import ELSEWHERE, elsewhere
 from .config import Config, with_absolute_paths
-from .coordinator import PREDICTION, Coordinator, Measuring, Progress
+from .coordinator import Coordinator, Measuring, Progress
 from .crew import workers
 from .drift import DriftAlarm
 from .export import export_member, pick
 from .metrics import Metered
 from .operator_library import COPY, copied, learn, measured
 from .progress import Watcher
+from .racing import race
 from .ray_cluster import require_reachable
 from .record import Record
 from .report import write_report
@@ -103,7 +104,8 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             watch=watch,
         ).run()
         _tell_of_rungs(run, watcher)
-        _time_front(run, config, measuring)
+        if count := race(run, measuring):
+            watcher.say(f"{count} latencies that the front hangs on were measured again")
         watcher.say("measuring the front on the final split")
         _look_at_final_split(run, measuring)
     if config.search.fidelity.epochs is not None:
@@ -182,24 +184,6 @@ def _sparing(config: Config, workpiece: Workpiece) -> Sparing | None:
 def _screening(config: Config) -> Screening | None:
     screening = Screening(config.search.window, config.goals)
     return screening if screening.quantities else None
-
-
-def _time_front(run: Record, config: Config, measuring: Measuring) -> None:
-    """Measure what is only predicted of networks on the front, until there is no such any more."""
-    while True:
-        known, dense = run.journal.answers(), run.results().dense
-        missing = [
-            Job(member.id, member.genome, name, config.node_of(name))
-            for member in run.results().search_front
-            for name in config.latencies
-            if member.id != dense.id and known[member.id][name].worker == PREDICTION
-        ]
-        if not missing:
-            return
-        for job in missing:
-            measuring.submit(job)
-        for _ in missing:
-            run.journal.answered(measuring.next_answer())
 
 
 def _look_at_final_split(run: Record, dispatcher: Measuring) -> None:

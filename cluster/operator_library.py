@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..actors.job import OPERATORS, Answer, Quantity, is_latency
+from ..actors.job import OPERATORS, Answer, Quantity, is_latency, once
 from ..methods.counts import Counts
 from ..search.surrogate import Genomes
 from ..surrogates.operator_model import LEAST, OperatorModel, layers_time
@@ -87,7 +87,7 @@ def measured(answers: Iterable[Mapping[Quantity, Answer]]) -> dict[Quantity, lis
     for given in answers:
         for name, answer in given.items():
             if is_latency(name):
-                rows.setdefault(name, []).extend(answer.beside.get(OPERATORS, []))
+                rows.setdefault(once(name), []).extend(answer.beside.get(OPERATORS, []))
     return rows
 
 

@@ -13,13 +13,14 @@ from ..actors.job import DEVICE, Answer, Quantity, is_latency
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.fidelity import rung_agreement
-from ..search.indicators import knee, running_hypervolume, told_apart_front
+from ..search.indicators import contested, knee, running_hypervolume, told_apart_front
 from .archive import archive_hash
 from .artifacts import Artifacts
 from .config import Config, check_config
-from .coordinator import CONSTRAINTS, FEWER_IMAGES, PREDICTION, measured_of, outcome_of
+from .coordinator import CONSTRAINTS, FEWER_IMAGES, measured_of, outcome_of
 from .drift import Drift
 from .journal import Finetuned, Journal
+from .readings import is_foretold, settled
 from .results import Member, Results, Trained
 from .survival import survivors
 
@@ -188,7 +189,11 @@ class Record:
         answers: Answers,
         trained: Sequence[Trained] = (),
     ) -> Results | None:
-        evaluated = [(o, cost) for o, cost in committed if isinstance(o, Evaluation)]
+        evaluated = [
+            (_settled(outcome, answers[outcome.candidate.number], self.config), cost)
+            for outcome, cost in committed
+            if isinstance(outcome, Evaluation)
+        ]
         if not evaluated:
             return None
         spared = _spared(committed, answers)
@@ -222,6 +227,7 @@ class Record:
             members=tuple(everyone),
             front=tuple(everyone[index] for index in judged.front),
             search_front=tuple(members[index] for index in searched.front),
+            contested=tuple(members[index] for index in searched.contested),
             hypervolumes=tuple(series),
             picks=_picks(
                 [everyone[index] for index in picked.front],
@@ -255,6 +261,7 @@ class Record:
             criteria=tuple(names[number] for number in candidate.genome[groups:]),
             origin=candidate.origin,
             final_error=final.result if final and isinstance(final.result, Estimate) else None,
+            predicted=tuple(name for name in objectives if is_foretold(answers, name)),
         )
 
 
@@ -265,6 +272,7 @@ class _Judged:
     scaled: NDArray[np.float64]  # shape (networks, objectives)
     excess: NDArray[np.float64]  # shape (networks,)
     front: list[int]  # from the least of the second objective on
+    contested: list[int]
 
     @classmethod
     def of(cls, spans: Spans, config: Config) -> "_Judged":
@@ -289,9 +297,12 @@ class _Judged:
         ]
         feasible = np.flatnonzero(excess == 0)
         eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
-        on_front = told_apart_front(scaled[eligible], *(end[eligible] for end in ends))
-        chosen = eligible[on_front].tolist()
-        return cls(scaled, excess, sorted(chosen, key=lambda index: (values[index, 1], index)))
+        known = (scaled[eligible], *(end[eligible] for end in ends))
+        chosen, hanging = (
+            sorted(eligible[places].tolist(), key=lambda index: (values[index, 1], index))
+            for places in (told_apart_front(*known), contested(*known))
+        )
+        return cls(scaled, excess, chosen, hanging)
 
     @property
     def earning(self) -> NDArray[np.float64]:
@@ -310,8 +321,14 @@ def _drift(answers: Answers) -> dict[Quantity, float]:
 
 def _predicted(answers: Answers) -> int:
     """How many latencies were predicted, not measured."""
-    given = (answer for known in answers.values() for answer in known.values())
-    return sum(answer.worker == PREDICTION for answer in given)
+    return sum(is_foretold(known, name) for known in answers.values() for name in known)
+
+
+def _settled(outcome: Evaluation, known: Mapping[str, Answer], config: Config) -> Evaluation:
+    """The same with what all readings of its latencies amount to."""
+    readings = zip(config.quantities, outcome.estimates, strict=True)
+    told = (settled(known, name) if is_latency(name) else first for name, first in readings)
+    return replace(outcome, estimates=tuple(one for one in told if isinstance(one, Estimate)))
 
 
 def _spared(committed: list[tuple[Outcome, Cost]], answers: Answers) -> int:

@@ -14,7 +14,8 @@ Provenance = Origin | Literal["fine-tuned", "clad"]
 class Member:
     """One measured network.
 
-    `criteria` names what ranked each group's channels, where the genome has chosen;
+    `criteria` names what ranked each group's channels, where the genome has chosen; `predicted`
+    which objectives are not measured but foretold;
     `final_error` is the error on the final split, once looked at; `parent` is the network that a
     fine-tuned one was before: it has the same widths, latency and memory.
     """
@@ -28,6 +29,7 @@ class Member:
     criteria: tuple[str, ...] = ()
     final_error: Estimate | None = None
     parent: int | None = None
+    predicted: tuple[str, ...] = ()
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -48,6 +50,8 @@ class Member:
             entry["criteria"] = list(self.criteria)
         if self.parent is not None:
             entry["parent"] = self.parent
+        if self.predicted:
+            entry["predicted"] = list(self.predicted)
         if self.final_error is not None:
             entry["final_error"] = _interval(self.final_error)
         return entry
@@ -70,7 +74,8 @@ class Results:
     most-accurate) by id: those of the search, or of the whole front where fine-tuning is its last
     rung. The front holds networks that satisfy the constraints; where `infeasible` counts all, the
     nearest one. `spared` counts candidates whose error was not measured, as they violate them
-    anyway. `search_front` is the front of the search alone, whatever was fine-tuned since.
+    anyway. `search_front` is the front of the search alone, whatever was fine-tuned since;
+    `contested` are those whose place on it hangs on the intervals of their latencies.
     `agreement` holds, for candidates that surrogates chose, each surrogate's Kendall tau then.
     """
 
@@ -93,6 +98,7 @@ class Results:
     spared: int = 0
     agreement: tuple[tuple[int, Mapping[str, float]], ...] = ()
     search_front: tuple[Member, ...] = ()
+    contested: tuple[Member, ...] = ()
 
     def front_as_json(self) -> dict[str, Any]:
         """`{front: [...], dense: {...}}`, the front from the fastest network to the slowest."""

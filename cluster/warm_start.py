@@ -9,6 +9,7 @@ from ..search.candidate import Estimate
 from ..search.space import Genome, Space
 from .checked import ConfigError
 from .config import Config
+from .readings import is_foretold, settled
 from .record import METHOD, Record
 from .targets import PLACES
 from .trained import RESULT
@@ -67,7 +68,9 @@ def earlier(config: Config, directory: Path, space: Space) -> Earlier:
     known: dict[Quantity, dict[Genome, Estimate]] = {quantity: {} for quantity in wanted}
     for number, answers in source.journal.answers().items():
         for quantity in wanted:
-            if quantity in answers and isinstance(result := answers[quantity].result, Estimate):
+            if quantity not in answers or is_foretold(answers, quantity):
+                continue
+            if isinstance(result := settled(answers, quantity), Estimate):
                 known[quantity][genomes[number]] = result
     results = source.results()
     front = tuple(member.genome for member in results.front if member.id != results.dense.id)

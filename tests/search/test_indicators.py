@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from secateur.search.indicators import (
     Dominated,
+    contested,
     front,
     hypervolume,
     knee,
@@ -157,11 +158,11 @@ def test_a_chain_of_neighbours_keeps_those_that_can_be_told_from_each_other():
         max_size=20,
     )
 )
-def test_the_told_apart_front_is_a_part_of_the_front_that_leaves_nothing_out(rows):
+def test_the_told_apart_front_lacks_of_the_front_only_what_it_cannot_tell_from_its_points(rows):
     points, low, high = spans(*((e, x - below, x, x + above) for e, x, below, above in rows))
     kept = told_apart_front(points, low, high).tolist()
     assert set(kept) <= set(front(points).tolist())
-    for index in range(len(points)):
+    for index in front(points):
         if index not in kept:
             assert any(
                 (low[rival] <= high[index]).all() and points[rival, 0] <= points[index, 0]
@@ -173,3 +174,15 @@ def test_the_told_apart_front_is_a_part_of_the_front_that_leaves_nothing_out(row
 def test_exact_points_have_the_front_of_their_values(rows):
     points = np.array(rows)
     assert told_apart_front(points, points, points).tolist() == front(points).tolist()
+    assert contested(points, points, points).tolist() == []
+
+
+def test_contested_are_those_that_drop_out_by_their_intervals_and_what_they_cannot_be_told_from():
+    points, low, high = spans(
+        (0.10, 0.98, 1.00, 1.02),
+        (0.11, 0.97, 0.99, 1.01),  # not to be told from the first
+        (0.20, 0.78, 0.80, 0.82),  # alone
+        (0.30, 0.99, 1.01, 1.03),  # dominated
+    )
+    assert told_apart_front(points, low, high).tolist() == [0, 2]
+    assert contested(points, low, high).tolist() == [0, 1]
