@@ -122,15 +122,16 @@ class Fidelity(Section):
     """Fewer images first, where `images` is given: the first so many of the search split.
 
     All images are for candidates that are non-dominated with at least the probability `promotion`.
-    With `predicted`, so are measured latencies: of the others they are predicted, once enough are
-    known, and no network on the front is left with a prediction.
+    Where `predicted` is given, so are measurements of latencies, unless these can be predicted
+    within that share of their value, 95 % of the time: then the prediction stands for a measurement
+    until the search ends. What is on the front then, or handed out (`search.final`), is measured.
     Where `epochs` is given, the front is fine-tuned for so many at the end of the search, otherwise
     as `finetune` says, and the networks to hand out are chosen from what comes of it.
     """
 
     images: Annotated[int, Field(ge=10)] | None = None
     epochs: Annotated[int, Field(ge=1)] | None = None
-    predicted: bool = False
+    predicted: Annotated[float, Field(ge=0, le=1)] | None = None
     promotion: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 

@@ -217,10 +217,12 @@ class Coordinator:
         return self._expected[number]
 
     def _spared(self, number: int, quantity: Quantity) -> Estimate | None:
-        """A predicted quantity, where the candidate deserves no measuring."""
+        """A predicted quantity, where it is certain or the candidate deserves no measuring."""
         assert self._sparing is not None
         cost, parts = self._asked[number][1], self._parts[number]
         foretold = self._foretold(number)
+        if self._sparing.is_certain(foretold[quantity]):
+            return foretold[quantity]
         known = {name: Estimate.exact(value) for name, value in asdict(cost).items()}
         known |= {
             name: one.result for name, one in parts.items() if isinstance(one.result, Estimate)

@@ -175,10 +175,10 @@ def _sparing(config: Config, workpiece: Workpiece) -> Sparing | None:
     fidelity, search = config.search.fidelity, config.search
     bounded = {one.quantity for one in config.goals.constraints}
     names = [name for name in config.latencies if name not in bounded]
-    if not fidelity.predicted or not names:
+    if fidelity.predicted is None or not names:
         return None
     surrogates = {name: surrogate(name, workpiece) for name in names}
-    return Sparing(fidelity.promotion, search.window, config.goals, surrogates)
+    return Sparing(fidelity.predicted, fidelity.promotion, search.window, config.goals, surrogates)
 
 
 def _screening(config: Config) -> Screening | None:
@@ -189,9 +189,7 @@ def _screening(config: Config) -> Screening | None:
 def _look_at_final_split(run: Record, dispatcher: Measuring) -> None:
     """Measure the front or its picks, and the dense network, on the images not used so far."""
     results, known = run.results(), run.journal.answers()
-    handed_out = set(results.picks.values())
-    whole = run.config.search.final == "front"
-    asked = [m for m in results.search_front if whole or m.id in handed_out]
+    asked = results.looked_at(run.config.search.final)
     members = {member.id: member for member in (results.dense, *asked)}
     missing = [m for m in members.values() if "final_error" not in known[m.id]]
     for member in missing:

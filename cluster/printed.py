@@ -42,11 +42,14 @@ def print_front(path: Path, results: Results) -> None:
             value = member.objectives[quantity.name].value
             than = dense.objectives[quantity.name].value
             versus = f" ({quantity.versus(value, than)})" if quantity.relative else ""
-            cells.append(quantity.text(value) + versus)
+            mark = "≈ " if quantity.name in member.predicted else ""
+            cells.append(mark + quantity.text(value) + versus)
         cells.append(shown[0].text(member.final_error.value) if member.final_error else "")
         cells += [quantity.text(getattr(member, quantity.name)) for quantity in counted]
         table.add_row(*cells, picks.get(member.id, member.origin))
     console().print(table)
+    if any(member.predicted for member in results.front):
+        click.echo("≈ predicted; measured when the search ends")
     if results.constraints:
         kept = len(results.members) - results.infeasible
         click.echo(

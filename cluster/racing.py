@@ -14,7 +14,8 @@ from .record import Record
 def race(run: Record, measuring: Measuring) -> int:
     """Measure until the front rests on two readings wherever one does not tell; return how many.
 
-    Nothing on the front is a prediction after that, unless it cannot be measured.
+    Nothing on the front is a prediction after that, unless it cannot be measured. Where only what
+    is handed out is looked at in the end (`search.final`), no prediction is left there.
     """
     count = 0
     while missing := _undecided(run):
@@ -29,14 +30,15 @@ def race(run: Record, measuring: Measuring) -> int:
 def _undecided(run: Record) -> list[Job]:
     """What to measure again: the contested and the foretold, but for what has been already."""
     results, known = run.results(), run.journal.answers()
-    contested = {member.id: member for member in results.contested}
+    which = run.config.search.final
+    contested = {member.id: member for member in results.contested} if which == "front" else {}
 
     def asks(number: int, name: Quantity) -> bool:
         if number == results.dense.id or again(name) in known[number]:
             return False
         return number in contested or is_foretold(known[number], name)
 
-    members = contested | {member.id: member for member in results.search_front}
+    members = contested | {member.id: member for member in results.looked_at(which)}
     return [
         Job(member.id, member.genome, again(name), run.config.node_of(name))
         for member in members.values()

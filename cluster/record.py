@@ -228,6 +228,7 @@ class Record:
             front=tuple(everyone[index] for index in judged.front),
             search_front=tuple(members[index] for index in searched.front),
             contested=tuple(members[index] for index in searched.contested),
+            drift=_drift(answers),
             hypervolumes=tuple(series),
             picks=_picks(
                 [everyone[index] for index in picked.front],

@@ -146,6 +146,8 @@ def _hover(member: Member, results: Results) -> str:
         line = f"{escape(quantity.label)} {quantity.text(estimate.value)} {quantity.unit}"
         if interval := quantity.interval(estimate):
             line += f" [{interval}]"
+        if quantity.name in member.predicted:
+            line += ", predicted"
         lines.append(
             f"{line}, {quantity.versus(estimate.value, dense.objectives[quantity.name].value)}"
         )

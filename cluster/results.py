@@ -1,7 +1,7 @@
 """Results: what a run has found so far, as plain values for whoever shows it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..search.candidate import Estimate, Origin
@@ -75,7 +75,8 @@ class Results:
     rung. The front holds networks that satisfy the constraints; where `infeasible` counts all, the
     nearest one. `spared` counts candidates whose error was not measured, as they violate them
     anyway. `search_front` is the front of the search alone, whatever was fine-tuned since;
-    `contested` are those whose place on it hangs on the intervals of their latencies.
+    `contested` are those whose place on it hangs on the intervals of their latencies. `drift` tells
+    by which share the devices of latencies that have moved are slower than at first.
     `agreement` holds, for candidates that surrogates chose, each surrogate's Kendall tau then.
     """
 
@@ -99,6 +100,12 @@ class Results:
     agreement: tuple[tuple[int, Mapping[str, float]], ...] = ()
     search_front: tuple[Member, ...] = ()
     contested: tuple[Member, ...] = ()
+    drift: Mapping[str, float] = field(default_factory=dict)
+
+    def looked_at(self, which: Literal["front", "picks"]) -> tuple[Member, ...]:
+        """The search's front, or what of it is handed out."""
+        handed_out = set(self.picks.values())
+        return tuple(m for m in self.search_front if which == "front" or m.id in handed_out)
 
     def front_as_json(self) -> dict[str, Any]:
         """`{front: [...], dense: {...}}`, the front from the fastest network to the slowest."""

@@ -1,4 +1,4 @@
-"""Sparing: whether a quantity that can be predicted is worth its measuring; the rule is ours."""
+"""Sparing: whether a quantity that can be predicted is worth its measuring; the rules are ours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +17,14 @@ ENOUGH = 20
 
 @dataclass(frozen=True, slots=True)
 class Sparing:
-    """Spares a candidate that is non-dominated with less than the probability `least`.
+    """Spares what is predicted within a share `within` of its value, 95 % of the time.
 
-    `surrogates` learn what may be predicted, by quantity. `window` is the search's: a candidate is
-    judged, and predicted, by the outcomes that it was bred from.
+    Whatever its prediction, it spares a candidate that is non-dominated with less than the
+    probability `least`. `surrogates` learn what may be predicted, by quantity. `window` is the
+    search's: a candidate is judged, and predicted, by the outcomes that it was bred from.
     """
 
+    within: float
     least: float
     window: int
     goals: Goals
@@ -48,6 +50,10 @@ class Sparing:
             value, reach = float(mean[0]), REACH * float(deviation[0])
             found[name] = Estimate(value, value - reach, value + reach)
         return found
+
+    def is_certain(self, prediction: Estimate) -> bool:
+        """Whether a prediction stands for a measurement."""
+        return (prediction.high - prediction.low) / 2 <= self.within * prediction.value
 
     def spares(
         self,

@@ -289,8 +289,8 @@ def by_widths(_genomes, _values):
     return lambda rows: (rows.sum(axis=1) / 100, 0.05 / 1.96 * rows.sum(axis=1) / 100)
 
 
-def drive_sparing(journal, workers, **rules):
-    sparing = Sparing(0.1, 5, GOALS, {"latency_ms": by_widths})
+def drive_sparing(journal, workers, within=0.0, **rules):
+    sparing = Sparing(within, 0.1, 5, GOALS, {"latency_ms": by_widths})
     _, answers = drive(journal, workers, budget=60, sparing=sparing, **rules)
     return answers
 
@@ -318,6 +318,18 @@ def test_a_latency_that_decides_nothing_is_predicted(new_journal):
         if number in spared:
             told = known["latency_ms"].result
             assert told.high - told.value == pytest.approx(0.05 * told.value, rel=1e-3)
+
+
+def test_a_latency_that_is_predicted_well_enough_is_not_measured_even_where_it_decides(new_journal):
+    """The prediction is certain within 5 %."""
+    some, all_but_few = (
+        [n for n, known in answers.items() if known["latency_ms"].worker == PREDICTION]
+        for answers in (
+            drive_sparing(new_journal(), Unrelated(), within) for within in (0.049, 0.05)
+        )
+    )
+    assert set(some) < set(all_but_few)
+    assert all_but_few == list(range(min(all_but_few), 60))
 
 
 def test_what_is_predicted_is_told_to_the_search_as_such():

@@ -126,3 +126,10 @@ def test_a_race_that_was_cut_short_goes_on_with_what_is_missing(run):
     profiler = Profiler({})
     race(run, profiler)
     assert profiler.asked == [2]
+
+
+def test_where_only_picks_are_looked_at_only_they_are_not_left_with_a_prediction(tmp_path):
+    run = written(tmp_path, 1, 2, 3, search={"final": "picks"})
+    profiler = Profiler({})
+    race(run, profiler)
+    assert sorted(profiler.asked) == sorted(set(run.results().picks.values()))

@@ -32,7 +32,7 @@ def averaging(_genomes, values):
 
 
 def rule(least: float = 0.1, window: int = 1) -> Sparing:
-    return Sparing(least, window, GOALS, {"latency_ms": averaging})
+    return Sparing(0.0, least, window, GOALS, {"latency_ms": averaging})
 
 
 def outcomes(count: int, *, predicted: int = 0) -> list[Evaluation]:
@@ -95,7 +95,7 @@ def test_nobody_is_spared_before_anything_is_known():
 
 def test_what_violates_a_constraint_is_no_rival():
     bounded = Goals(GOALS.objectives, (Constraint.parse("macs <= 0.5x"),))
-    sparing = Sparing(0.1, 1, bounded, {"latency_ms": averaging})
+    sparing = Sparing(0.0, 0.1, 1, bounded, {"latency_ms": averaging})
     known = [outcome(0, 0.2, around(1.0)), outcome(1, 0.0, around(0.6))]
     estimates = {"error": around(0.9), "latency_ms": around(0.9, 0.01), "macs": around(0.9)}
     assert not sparing.spares(2, estimates, frozenset({"latency_ms"}), known)
