@@ -1,6 +1,7 @@
 """Does the search find more than its baselines? Many searches on recorded networks, side by side.
 
-    python benchmarks/search.py [--quick] [--json] [--folder DIR] [--jobs N]
+    python benchmarks/search.py [--quick] [--json] [--folder DIR] [--jobs N] [--seeds N]
+        [--algorithms "A;B"]
 
 Every algorithm gets the same budget, the same seeds and the same response model (`response.py`) of
 ResNet-20 and of ResNet-56: error, latency and memory. What is compared is the hypervolume below 1.1
@@ -8,8 +9,12 @@ in each objective, latency and memory relative to the dense network. `share` is 
 budget that an algorithm needs to have as much as NSGA-II has at its end, seed by seed; p-values are
 Wilcoxon's signed-rank test of HAMP against the others at the end. With fewer images first, a look
 at 1,000 of the 5,000 images counts 0.37 of an evaluation, and only networks measured on all images
-count for the hypervolume. Warm starts go on from HAMP's search on the first device, to the second
-one. `--folder` keeps what was found. `--quick` takes two seeds, a short budget and a rougher model.
+count for the hypervolume. Where latencies are predicted, networks count by their true ones all the
+same; `latencies_share` tells how many were measured beside how many HAMP measures for as much
+hypervolume, seed by seed (what is measured of the front at the end comes to both). Warm starts go
+on from HAMP's search on the first device, to the second one. `--folder` keeps what was found;
+`--algorithms "A;B"` leaves others out, but for HAMP and NSGA-II. `--quick` takes two seeds, a short
+budget and a rougher model.
 """
 
 import argparse
@@ -47,6 +52,7 @@ from secateur.search.operator_portfolio import OperatorPortfolio
 from secateur.search.optuna_nsga2 import OptunaNSGA2
 from secateur.search.selection import Selection, rank_and_crowding
 from secateur.search.space import Genome
+from secateur.search.sparing import Sparing
 from secateur.surrogates.error_model import error_model
 from secateur.surrogates.formula import formula
 from secateur.surrogates.latency_model import latency_model
@@ -69,12 +75,14 @@ LOOK = 0.37
 class Found:
     """What a search measured on all images, in order: genomes, normalised points, and when.
 
-    The moments count evaluations, rough ones by what they take.
+    The moments count evaluations, rough ones by what they take; `latencies` are how many were
+    measured by then.
     """
 
     genomes: list[Genome] = field(default_factory=list)
     points: list[tuple[float, ...]] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)
+    latencies: list[int] = field(default_factory=list)
 
     def volumes(self, budget: int) -> list[float]:
         """The hypervolume after one evaluation, two, ..., the budget."""
@@ -128,10 +136,14 @@ ALGORITHMS: dict[str, Callable[[Response, Start], Algorithm]] = {
     ),
     "hamp, nsga2 selection": lambda response, start: hamp(response, start, rank_and_crowding),
     "hamp, fewer images first": hamp,
+    "hamp, latencies predicted": hamp,
     "hamp, no local search": lambda response, start: hamp(response, start, local_search=0.0),
 }
 SEEDLESS = ("netadapt", "uniform")
 RUNGS, PROMOTION = "hamp, fewer images first", Promotion(Fidelity().promotion, WINDOW, GOALS)
+FORETOLD, MEASURED = "hamp, latencies predicted", "latencies measured"
+WITHIN = 0.05
+"""How certain a prediction has to be to stand for a measurement, as a share of its value."""
 WARM, COLD = "hamp, warm", "hamp, second device"
 
 
@@ -142,13 +154,14 @@ def searched(
     *,
     latency: str = FIRST,
     promotion: Promotion | None = None,
+    sparing: Sparing | None = None,
 ) -> Found:
     """Search to the budget; the oldest candidate in flight is always answered first."""
     search, found = Search(algorithm, response.space, window=WINDOW), Found()
     waiting: list[Candidate] = []
     outcomes: list[Evaluation] = []
     dense = response(response.space.dense, latency)
-    spent = 0.0
+    spent, timed = 0.0, 0
     while spent < budget:
         while (candidate := search.ask()) is not None:
             waiting.append(candidate)
@@ -166,14 +179,35 @@ def searched(
             whole = promotion.promotes(candidate.number, rough, outcomes)
             estimates = estimates if whole else rough
             spent += LOOK
+        foretold = sparing and spared(sparing, candidate, estimates, outcomes)
+        predicted = frozenset({GOALS.quantities[1]} if foretold else ())
+        estimates = (estimates[0], foretold or estimates[1], estimates[2])
+        timed += not predicted
         if whole:
             spent += 1
             found.genomes.append(candidate.genome)
             found.points.append((wrong / IMAGES, *np.divide(values[1:], dense[1:]).tolist()))
             found.moments.append(spent)
-        outcomes.append(Evaluation(candidate, estimates))
+            found.latencies.append(timed)
+        outcomes.append(Evaluation(candidate, estimates, predicted))
         search.tell(outcomes[-1])
     return found
+
+
+def spared(
+    sparing: Sparing,
+    candidate: Candidate,
+    estimates: tuple[Estimate, ...],
+    outcomes: Sequence[Evaluation],
+) -> Estimate | None:
+    """The latency that a candidate is predicted to have, where it is not to be measured."""
+    number, name = candidate.number, GOALS.quantities[1]
+    found = sparing.expected(number, candidate.genome, outcomes) if number else {}
+    if name not in found:
+        return None
+    known = {**dict(zip(GOALS.quantities, estimates, strict=True)), **found}
+    decides_nothing = sparing.spares(number, known, frozenset({name}), outcomes)
+    return found[name] if decides_nothing or sparing.is_certain(found[name]) else None
 
 
 @cache
@@ -193,8 +227,19 @@ def search_once(
     with threadpool_limits(1):
         promotion = PROMOTION if name == RUNGS else None
         algorithm = ALGORITHMS[name](response, Start(seed))
-        found = searched(algorithm, response, budget, promotion=promotion)
+        model = latency_model([group.width for group in response.space.groups])
+        by_model = {GOALS.quantities[1]: model}
+        sparing = Sparing(WITHIN, PROMOTION.least, WINDOW, GOALS, by_model)
+        found = searched(
+            algorithm,
+            response,
+            budget,
+            promotion=promotion,
+            sparing=sparing if name == FORETOLD else None,
+        )
         volumes = {name: found.volumes(budget)}
+        if name == FORETOLD:
+            volumes[MEASURED] = list(map(float, found.latencies))
         if name == "hamp" and SECOND in response.learned:
             best = front(np.array(found.points))
             errors = [point[0] for point in found.points]
@@ -207,13 +252,19 @@ def search_once(
 
 
 def volumes_of(
-    networks: Sequence[str], seeds: int, budget: int, limit: int | None, folder: Path, jobs: int
+    networks: Sequence[str],
+    names: Sequence[str],
+    seeds: int,
+    budget: int,
+    limit: int | None,
+    folder: Path,
+    jobs: int,
 ) -> dict[str, dict[str, list[list[float]]]]:
     """Run everything that the folder does not hold; the volumes by network and algorithm."""
     wanted = []
     for network, seed in product(networks, range(seeds)):
-        names = [name for name in ALGORITHMS if seed == 0 or name not in SEEDLESS]
-        wanted += [(network, name, seed) for name in names]
+        drawn = [name for name in names if seed == 0 or name not in SEEDLESS]
+        wanted += [(network, name, seed) for name in drawn]
     paths = {key: folder / f"{key[0]}-{key[1]}-{key[2]}-{budget}.json" for key in wanted}
     missing = [key for key in wanted if not paths[key].exists()]
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
@@ -261,21 +312,29 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--folder", type=Path, help="keep what was found, and go on from there")
     parser.add_argument("--jobs", type=int, default=1, help="searches at a time")
+    parser.add_argument("--seeds", type=int, default=20, help="seeds of every algorithm")
+    parser.add_argument("--algorithms", default=";".join(ALGORITHMS), help="which, between ;")
     options = parser.parse_args()
-    networks, seeds, moments, limit = NETWORKS, 20, (100, 200, 300, 500), None
+    networks, seeds, moments, limit = NETWORKS, options.seeds, (100, 200, 300, 500), None
     if options.quick:
         networks, seeds, moments, limit = NETWORKS[:1], 2, (40, 60), 150
+    asked = {"hamp", "nsga2", *options.algorithms.split(";")}
+    if unknown := asked - ALGORITHMS.keys():
+        parser.error(f"--algorithms knows {'; '.join(ALGORITHMS)}, not {'; '.join(unknown)}")
+    names = [name for name in ALGORITHMS if name in asked]
     with TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        found = volumes_of(networks, seeds, moments[-1], limit, folder, options.jobs)
+        found = volumes_of(networks, names, seeds, moments[-1], limit, folder, options.jobs)
     summary: dict[str, float] = {}
     for network, by_name in found.items():
-        rows = {name: row_of(name, by_name, moments) for name in ALGORITHMS}
+        rows = {name: row_of(name, by_name, moments) for name in names}
         for name, row in rows.items():
             key = name.replace(", ", "_").replace(" ", "_").replace("-", "_")
             summary |= {f"{part}_{key}_{network}": value for part, value in row.items()}
         summary[f"hamp_share_of_nsga2_{network}"] = rows["hamp"]["share"]
+        if MEASURED in by_name:
+            summary |= latencies_measured(by_name, network)
         if WARM in by_name:
             summary |= warm_start(by_name[WARM], by_name[COLD], network)
         if not options.json:
@@ -285,8 +344,22 @@ def main() -> None:
         print(json.dumps({"summary": reached, "volumes": found}))
         return
     for name, value in summary.items():
-        if name.startswith(("hamp_share", "warm_start", "cold_start")):
+        if name.startswith(("hamp_share", "latencies", "warm_start", "cold_start")):
             print(f"{name}: {value:.3f}")
+
+
+def latencies_measured(found: Mapping[str, list[list[float]]], network: str) -> dict[str, float]:
+    """How many latencies were measured, and as a share of what HAMP needs for as much."""
+    counts = [counted[-1] for counted in found[MEASURED]]
+    shares = [
+        count / min(needed(plain, volumes[-1]), len(plain))
+        for count, volumes, plain in zip(counts, found[FORETOLD], found["hamp"], strict=True)
+    ]
+    return {
+        f"latencies_measured_{network}": statistics.median(counts),
+        f"latencies_share_{network}": statistics.median(shares),
+        f"latencies_worst_share_{network}": max(shares),
+    }
 
 
 def warm_start(warm: list[list[float]], cold: list[list[float]], network: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..search.surrogate import Genomes
 from .gaussian_process import GaussianProcess
+from .latency_model import ALIGNED
 
 VECTOR = 16
 """Channels that kernels work on at once: a part-filled vector costs as much as a full one."""
@@ -71,19 +72,18 @@ def layers_time(
 
 
 def _features(sizes: LayerSizes) -> NDArray[np.float64]:
-    """Work and traffic on a logarithmic scale, and how the inputs fill their vectors."""
+    """Work and traffic on a logarithmic scale, and how the channels fill their vectors."""
     outputs, inputs, height, width, positions = sizes.T
-    outputs, filled = _whole(outputs), _whole(inputs)
-    kernel = height * width
+    filled, kernel = _whole(outputs), height * width
+    channels = np.where(inputs == 1, outputs, inputs)  # a depthwise layer reads what it writes
     return np.column_stack(
         [
-            np.log2(outputs * inputs * kernel * positions),
-            np.log2(outputs * positions),
+            np.log2(filled * inputs * kernel * positions),
+            np.log2(filled * positions),
             np.log2(inputs * positions),
-            np.log2(outputs * inputs * kernel),
-            np.log2(filled / inputs),
-            inputs % VECTOR == 0,
-            inputs % (VECTOR // 2) == 0,
+            np.log2(filled * inputs * kernel),
+            np.log2(_whole(inputs) / inputs),
+            *(channels % multiple == 0 for multiple in ALIGNED),
             np.log2(kernel),
             inputs == 1,
         ]

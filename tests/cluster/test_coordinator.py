@@ -323,13 +323,11 @@ def test_a_latency_that_decides_nothing_is_predicted(new_journal):
 def test_a_latency_that_is_predicted_well_enough_is_not_measured_even_where_it_decides(new_journal):
     """The prediction is certain within 5 %."""
     some, all_but_few = (
-        [n for n, known in answers.items() if known["latency_ms"].worker == PREDICTION]
-        for answers in (
-            drive_sparing(new_journal(), Unrelated(), within) for within in (0.049, 0.05)
-        )
+        {n for n, known in answers.items() if known["latency_ms"].worker == PREDICTION}
+        for answers in (drive_sparing(new_journal(), Unrelated(), by) for by in (0.049, 0.05))
     )
-    assert set(some) < set(all_but_few)
-    assert all_but_few == list(range(min(all_but_few), 60))
+    assert some < all_but_few
+    assert all_but_few == set(range(min(all_but_few), 60))
 
 
 def test_what_is_predicted_is_told_to_the_search_as_such():

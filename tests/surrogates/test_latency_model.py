@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from secateur.surrogates.latency_model import full_vectors, latency_model, staircase_features
+from secateur.surrogates.latency_model import aligned_shares, latency_model, staircase_features
 
 DENSE = (16, 32, 32, 64)
 
@@ -67,18 +67,20 @@ def test_genes_behind_the_widths_are_no_features():
     )
 
 
-def test_full_vectors_are_counted_among_groups_of_one_dense_width():
-    """Groups of 16 first: 8 of them fill vectors of 8 in one of two; 32 fills those of 16."""
-    shares = full_vectors(np.array([[8, 9, 32, 3]]), np.array([16, 16, 32]))
-    np.testing.assert_allclose(shares, [[0.5, 1.0, 0.0, 1.0]])
+def test_multiples_of_channels_are_counted_among_groups_of_one_dense_width():
+    """Groups of 16 first: one of two is a multiple of 4 and of 8; 32 is one of 16 as well."""
+    shares = aligned_shares(np.array([[8, 9, 32, 3]]), np.array([16, 16, 32]))
+    np.testing.assert_allclose(shares, [[0.5, 1.0, 0.5, 1.0, 0.0, 1.0]])
 
 
-def test_what_part_filled_vectors_cost_beside_the_staircase_is_learned():
-    """A network pays for every group that is no whole number of vectors."""
+@pytest.mark.parametrize("channels", [4, 8])
+def test_what_other_layouts_cost_beside_the_staircase_is_learned(channels):
+    """A network pays for every group that is no multiple of so many channels."""
 
     def paid(genomes):
-        return latency_of(genomes) + 0.4 * (genomes % 8 != 0).sum(axis=1)
+        return latency_of(genomes) + 0.4 * (genomes % channels != 0).sum(axis=1)
 
-    measured, elsewhere = genomes_of(60, 2) // 4 * 4 + 4, genomes_of(60, 3) // 4 * 4 + 4
+    step = channels // 2
+    measured, elsewhere = (genomes_of(60, seed) // step * step + step for seed in (2, 3))
     mean, _ = latency_model(DENSE)(measured, paid(measured))(elsewhere)
     assert kendalltau(mean, paid(elsewhere)).statistic > 0.8

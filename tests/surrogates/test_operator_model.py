@@ -34,6 +34,18 @@ def test_a_part_filled_vector_of_outputs_costs_as_much_as_a_full_one():
     assert some == pytest.approx(full)
 
 
+def test_what_a_depthwise_layer_takes_hangs_on_its_outputs():
+    """It has one input for each output, and takes three times as long in the plain layout."""
+    sizes = np.tile([0.0, 1.0, 3.0, 3.0, 64.0], (200, 1))
+    sizes[:, 0] = RNG.integers(8, 200, 200)
+
+    def taken(sizes):
+        return 1e-4 * sizes[:, 0] * np.where(sizes[:, 0] % 4 == 0, 1.0, 3.0)
+
+    model = OperatorModel(sizes[:150], taken(sizes[:150]))
+    assert np.median(np.abs(model(sizes[150:]) / taken(sizes[150:]) - 1)) < 0.1
+
+
 def test_the_middle_of_several_times_of_a_layer_counts():
     noisy = np.concatenate([truth(KNOWN), truth(KNOWN), 50 * truth(KNOWN)])
     model = OperatorModel(np.tile(KNOWN, (3, 1)), noisy)
