@@ -277,6 +277,8 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
     click.echo(f"{values['images']} images of {data}, {split} split")
     click.echo(f"PyTorch       {100 * values['accuracy_torch']:.2f} %")
     click.echo(f"ONNX Runtime  {100 * values['accuracy_onnx']:.2f} %")
+    if "accuracy_int8" in values:
+        click.echo(f"  in int8     {100 * values['accuracy_int8']:.2f} %")
 
 
 @cli.command()

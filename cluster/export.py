@@ -9,13 +9,16 @@ from torch import Tensor, nn
 
 from ..methods.accuracy import AccuracyMeter
 from ..methods.certificate import Certificate, certify
+from ..methods.evaluation import graph_error
 from ..methods.exported import read_card, save
-from ..methods.onnx_graph import OnnxTemplate
+from ..methods.onnx_graph import INPUT, OnnxTemplate
+from ..methods.quantised import quantised
 from ..methods.surgery import Pruner
 from ..methods.weights import state_of
 from .coordinator import RunFailed
 from .record import FINETUNED
 from .results import Member, Results
+from .targets import calibration
 from .workpiece import Workpiece
 
 CERTIFIED_IMAGES = 64
@@ -50,6 +53,19 @@ def certified_graph(
     return model, certificate
 
 
+def in_int8(workpiece: Workpiece, model: bytes) -> tuple[bytes | None, dict[str, Any]]:
+    """Return a graph in int8 and what a card tells of it, where a target runs it so; else nothing.
+
+    How wrong it is, on the final split, may be more than in fp32: that is what searches minimise.
+    """
+    latencies = workpiece.config.latencies.values()
+    if all(settings.precision != "int8" for settings in latencies):
+        return None, {}
+    graph = quantised(model, INPUT, calibration(workpiece))
+    error = graph_error(graph, workpiece.prunable.normalisation, workpiece.dataset.final)
+    return graph, {"int8": {"final_error": asdict(error)}}
+
+
 def export_member(workpiece: Workpiece, member: Member, directory: Path) -> dict[str, Any]:
     """Cut and recalibrate the network anew, certify it, and write it; return its card.
 
@@ -82,10 +98,12 @@ def export_network(
     model, certificate = certified_graph(
         f"network {member.id}", workpiece.pruner, member.genome, network, workpiece.template, inputs
     )
+    int8, told = in_int8(workpiece, model)
     card = {
         "run": config.name,
         **member.as_json(),
         **facts,
+        **told,
         "groups": [group.name for group in prunable.plan.groups],
         "factory": prunable.factory,
         "arguments": prunable.arguments,
@@ -93,5 +111,5 @@ def export_network(
         "input": list(prunable.shape),
         "certificate": certificate.as_json(),
     }
-    save(directory, network, model, card)
+    save(directory, network, model, card, int8=int8)
     return card

@@ -1,5 +1,8 @@
 """Targets: what a configuration says of latencies, as what measures them takes it."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..actors.cores import confined, split_cores
 from ..actors.job import Quantity
 from ..methods.fingerprint import Fingerprint, fingerprint, identity
@@ -69,6 +72,12 @@ def same_device(one: Fingerprint | None, other: Fingerprint | None) -> bool:
     return one is not None and other is not None and identity(one) == identity(other)
 
 
+def calibration(workpiece: Workpiece) -> NDArray[np.float32]:
+    """The images by which graphs are brought into int8, normalised."""
+    images = workpiece.dataset.train[:CALIBRATION_IMAGES]
+    return workpiece.prunable.normalisation(images).contiguous().numpy()
+
+
 def timed(workpiece: Workpiece, model: bytes) -> tuple[Measurement, Estimate, Fingerprint]:
     """Time a graph beside the dense network's as `latency` says, alone on cores of its own.
 
@@ -76,12 +85,11 @@ def timed(workpiece: Workpiece, model: bytes) -> tuple[Measurement, Estimate, Fi
     """
     settings = workpiece.config.latency
     target = target_for(settings)
-    images = workpiece.dataset.train[:CALIBRATION_IMAGES]
     with confined(split_cores(settings.threads).profiler):
         meter = TargetMeter(
             workpiece.template.fill(workpiece.prunable.state),
             target,
             protocol_for(settings),
-            calibration=workpiece.prunable.normalisation(images).contiguous().numpy(),
+            calibration=calibration(workpiece),
         )
         return meter(model), meter.reference_ms, fingerprint(target)

@@ -14,7 +14,7 @@ from ..methods.exported import save
 from ..methods.fingerprint import described
 from ..methods.surgery import Pruner
 from ..search.candidate import Estimate
-from .export import CERTIFIED_IMAGES, certified_graph
+from .export import CERTIFIED_IMAGES, certified_graph, in_int8
 from .record import METHOD, Record
 from .results import Member, Trained
 from .targets import same_device, timed
@@ -67,10 +67,12 @@ def hand_out(
         "widths": list(genome),
         DEVICE: device,
     }
+    int8, told = in_int8(workpiece, model)
     card = {
         "run": config.name,
         METHOD: method,
         **found,
+        **told,
         "groups": [group.name for group in prunable.plan.groups],
         "factory": prunable.factory,
         "arguments": prunable.arguments,
@@ -81,7 +83,7 @@ def hand_out(
         "finetune": config.finetune.model_dump(mode="json"),
         "certificate": certificate.as_json(),
     }
-    save(folder, network, model, card)
+    save(folder, network, model, card, int8=int8)
     return found
 
 

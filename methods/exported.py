@@ -18,16 +18,27 @@ from .weights import State, missing, state_of
 
 FORMAT = 1
 ONNX, WEIGHTS, CARD = "model.onnx", "model.safetensors", "model.json"
+INT8 = "model.int8.onnx"
+"""The graph as targets in int8 run it, where a search has such."""
+
 TICKET = "ticket"
 """The key of a card that tells of a graph network's ticket."""
 
 
-def save(directory: Path, network: nn.Module, model: bytes, card: dict[str, Any]) -> None:
-    """Write the three files into a new or an emptied folder: whole, or not there.
+def save(
+    directory: Path,
+    network: nn.Module,
+    model: bytes,
+    card: dict[str, Any],
+    *,
+    int8: bytes | None = None,
+) -> None:
+    """Write the files into a new or an emptied folder: whole, or not there.
 
-    `card` must name the network's `factory` and `arguments`.
+    `card` must name the network's `factory` and `arguments`; `int8` is its graph in int8.
     """
-    write_folder(directory, {ONNX: model, WEIGHTS: tensors(state_of(network))}, card)
+    files = {ONNX: model, WEIGHTS: tensors(state_of(network))}
+    write_folder(directory, files if int8 is None else {**files, INT8: int8}, card)
 
 
 def write_folder(directory: Path, files: Mapping[str, bytes], card: dict[str, Any]) -> None:

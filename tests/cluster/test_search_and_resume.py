@@ -176,6 +176,12 @@ def test_a_search_for_two_targets_measures_each_network_on_both(tmp_path):
     assert all(
         answers[number][name].beside["calls"] > 0 for number in range(1, 8) for name in names
     )
+    whole = tmp_path / "run" / "exports" / "most-accurate"
+    asked = ("evaluate", whole, "--data", "mine:data", "--split", "final", "--json")
+    measured = subprocess.run(command(*asked), cwd=tmp_path, capture_output=True, check=True)
+    told = json.loads((whole / "model.json").read_text())["int8"]["final_error"]
+    assert json.loads(measured.stdout)["accuracy_int8"] == pytest.approx(1 - told["value"])
+    assert told["low"] <= told["value"] <= told["high"]
     run("report", tmp_path / "run")
     assert "Latency on many (ms)" in (tmp_path / "run" / "report.html").read_text()
 
