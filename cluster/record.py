@@ -234,6 +234,7 @@ class Record:
                 [everyone[index] for index in picked.front],
                 picked.scaled[picked.front],
                 self.config.search.worst_error,
+                ties=self.config.search.ties,
             ),
             failures=len(committed) - len(evaluated) - spared,
             spared=spared,
@@ -369,17 +370,19 @@ def _with_finetuned(
     return everyone, np.array(rows)
 
 
-def _fastest(members: Sequence[Member], points: NDArray[np.float64]) -> int:
-    """The least of the second objective; of those that cannot be told from it, the least error."""
+def _fastest(members: Sequence[Member], points: NDArray[np.float64], *, ties: bool) -> int:
+    """The least of the second objective; of those that tie with it, if they may, the least error."""
     name = list(members[0].objectives)[1]
     first = int(np.lexsort((points[:, 0], points[:, 1]))[0])
+    if not ties:
+        return first
     end = members[first].objectives[name].high
     alike = [place for place, one in enumerate(members) if one.objectives[name].low <= end]
     return min(alike, key=lambda place: (points[place, 0], points[place, 1]))
 
 
 def _picks(
-    members: list[Member], points: NDArray[np.float64], worst_error: float
+    members: list[Member], points: NDArray[np.float64], worst_error: float, *, ties: bool
 ) -> dict[str, int]:
     """The networks to hand out: least of the second objective, the knee, least error.
 
@@ -391,7 +394,7 @@ def _picks(
     places = np.array(useful or pruned or range(len(members)))
     among = points[places]
     chosen = {
-        "fastest": _fastest([members[place] for place in places], among),
+        "fastest": _fastest([members[place] for place in places], among, ties=ties),
         "knee": knee(among),
         "most-accurate": np.lexsort((among[:, 1], among[:, 0]))[0],
     }
