@@ -1,25 +1,25 @@
 """Record: what a run's folder tells - its configuration, its state, its results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..actors.job import DEVICE, Answer, Quantity, is_latency
 from ..methods.cost import Cost
 from ..search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ..search.fidelity import rung_agreement
-from ..search.indicators import contested, knee, running_hypervolume, told_apart_front
+from ..search.indicators import running_hypervolume
 from .archive import archive_hash
 from .artifacts import Artifacts
 from .config import Config, check_config
 from .coordinator import CONSTRAINTS, FEWER_IMAGES, measured_of, outcome_of
 from .drift import Drift
 from .journal import Finetuned, Journal
+from .judging import Judged, Spans, picks_of, spans_of
 from .readings import is_foretold, settled
 from .results import Member, Results, Trained
 from .survival import survivors
@@ -38,9 +38,6 @@ DISAGREEMENTS = "disagreements"
 
 MISSING = "missing"
 """The fact that holds the roles that no node can do at the moment."""
-
-Spans = NDArray[np.float64]
-"""Values and the ends of their intervals, shape (networks, quantities, 3)."""
 
 Answers = dict[int, dict[str, Answer]]
 """Answers by candidate number and quantity."""
@@ -202,12 +199,12 @@ class Record:
             self._member(outcome, cost, len(groups), answers.get(outcome.candidate.number, {}))
             for outcome, cost in evaluated
         ]
-        values = _spans([outcome.estimates for outcome, _ in evaluated])
-        searched = _Judged.of(values, self.config)
+        values = spans_of([outcome.estimates for outcome, _ in evaluated])
+        searched = Judged.of(values, self.config)
         everyone, valued = _with_finetuned(members, values, self.journal.finetuned())
         everyone += [one.member for one in trained]
-        valued = np.concatenate([valued, _spans([one.estimates for one in trained], like=valued)])
-        judged = _Judged.of(valued, self.config)
+        valued = np.concatenate([valued, spans_of([one.estimates for one in trained], like=valued)])
+        judged = Judged.of(valued, self.config)
         picked = judged if self.config.search.fidelity.epochs else searched
         volumes = iter(running_hypervolume(searched.earning))
         series, latest = [], 0.0
@@ -230,7 +227,7 @@ class Record:
             contested=tuple(members[index] for index in searched.contested),
             drift=_drift(answers),
             hypervolumes=tuple(series),
-            picks=_picks(
+            picks=picks_of(
                 [everyone[index] for index in picked.front],
                 picked.scaled[picked.front],
                 self.config.search.worst_error,
@@ -267,51 +264,6 @@ class Record:
         )
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """What networks are worth: normalised objectives, violations, and who is on the front."""
-
-    scaled: NDArray[np.float64]  # shape (networks, objectives)
-    excess: NDArray[np.float64]  # shape (networks,)
-    front: list[int]  # from the least of the second objective on
-    contested: list[int]
-
-    @classmethod
-    def of(cls, spans: Spans, config: Config) -> "_Judged":
-        """Judge what is measured, the dense network first.
-
-        Latencies count as equal where their intervals overlap, unless the configuration says
-        otherwise; all else counts by its value.
-        """
-        values = spans[:, :, 0]
-        judge = config.goals.beside(values[0].tolist())
-        scaled, excess = judge.points(values), judge.violations(values)
-        ends = [
-            judge.points(
-                np.column_stack(
-                    [
-                        spans[:, column, end if config.search.ties and is_latency(name) else 0]
-                        for column, name in enumerate(config.quantities)
-                    ]
-                )
-            )
-            for end in (1, 2)
-        ]
-        feasible = np.flatnonzero(excess == 0)
-        eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
-        known = (scaled[eligible], *(end[eligible] for end in ends))
-        chosen, hanging = (
-            sorted(eligible[places].tolist(), key=lambda index: (values[index, 1], index))
-            for places in (told_apart_front(*known), contested(*known))
-        )
-        return cls(scaled, excess, chosen, hanging)
-
-    @property
-    def earning(self) -> NDArray[np.float64]:
-        """The normalised objectives, infinite where a constraint is violated."""
-        return np.where(self.excess[:, None] == 0, self.scaled, np.inf)
-
-
 def _drift(answers: Answers) -> dict[Quantity, float]:
     """By which share the devices that have moved are slower than at first."""
     seen = Drift()
@@ -339,12 +291,6 @@ def _spared(committed: list[tuple[Outcome, Cost]], answers: Answers) -> int:
     return sum(one["error"].worker == CONSTRAINTS for one in known)
 
 
-def _spans(measured: Sequence[Sequence[Estimate]], like: Spans | None = None) -> Spans:
-    """Lay out estimates; none at all are shaped like others."""
-    spans = [[(one.value, one.low, one.high) for one in row] for row in measured]
-    return np.array(spans, dtype=np.float64) if spans or like is None else like[:0]
-
-
 def _with_finetuned(
     members: list[Member], spans: Spans, finetuned: list[Finetuned]
 ) -> tuple[list[Member], Spans]:
@@ -366,36 +312,5 @@ def _with_finetuned(
                 parent=network.parent,
             )
         )
-        rows.append(np.concatenate([_spans([[network.error]])[0], spans[place, 1:]]))
+        rows.append(np.concatenate([spans_of([[network.error]])[0], spans[place, 1:]]))
     return everyone, np.array(rows)
-
-
-def _fastest(members: Sequence[Member], points: NDArray[np.float64], *, ties: bool) -> int:
-    """The least of the second objective; of those that tie with it, if they may, the least error."""
-    name = list(members[0].objectives)[1]
-    first = int(np.lexsort((points[:, 0], points[:, 1]))[0])
-    if not ties:
-        return first
-    end = members[first].objectives[name].high
-    alike = [place for place, one in enumerate(members) if one.objectives[name].low <= end]
-    return min(alike, key=lambda place: (points[place, 0], points[place, 1]))
-
-
-def _picks(
-    members: list[Member], points: NDArray[np.float64], worst_error: float, *, ties: bool
-) -> dict[str, int]:
-    """The networks to hand out: least of the second objective, the knee, least error.
-
-    They are chosen among the pruned networks of use, as the dense one is at hand already; where
-    there is none of use among all pruned ones, and where nothing is pruned it is the dense one.
-    """
-    pruned = [place for place, member in enumerate(members) if member.origin != "dense"]
-    useful = [place for place in pruned if points[place, 0] <= worst_error]
-    places = np.array(useful or pruned or range(len(members)))
-    among = points[places]
-    chosen = {
-        "fastest": _fastest([members[place] for place in places], among, ties=ties),
-        "knee": knee(among),
-        "most-accurate": np.lexsort((among[:, 1], among[:, 0]))[0],
-    }
-    return {name: members[places[index]].id for name, index in chosen.items()}

@@ -9,7 +9,8 @@ from secateur.actors.job import Answer
 from secateur.cluster.config import check_config
 from secateur.cluster.coordinator import CONSTRAINTS
 from secateur.cluster.journal import Journal
-from secateur.cluster.record import Record, _fastest
+from secateur.cluster.judging import fastest
+from secateur.cluster.record import Record
 from secateur.cluster.results import Member
 from secateur.methods.cost import Cost
 from secateur.search.candidate import Candidate, Estimate, Forecast
@@ -134,5 +135,5 @@ def test_the_fastest_is_the_best_of_those_that_cannot_be_told_from_it():
 
     members = [member(0, 0.48, 1.00), member(1, 0.10, 1.03), member(2, 0.05, 1.10)]
     points = np.array([[0.48, 1.00], [0.10, 1.03], [0.05, 1.10]])
-    assert _fastest(members, points, ties=True) == 1
-    assert _fastest(members, points, ties=False) == 0
+    assert fastest(members, points, ties=True) == 1
+    assert fastest(members, points, ties=False) == 0
