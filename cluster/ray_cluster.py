@@ -12,6 +12,9 @@ import ray
 
 OBJECT_STORE_BYTES = 512 * 1024 * 1024
 
+STARTS = 2
+"""How often Ray is started until it is there; what came too late ends with this process."""
+
 
 @contextmanager
 def ray_at(address: str | None, *, cpus: int) -> Iterator[None]:
@@ -28,14 +31,7 @@ def ray_at(address: str | None, *, cpus: int) -> Iterator[None]:
     on_terminate = signal.getsignal(signal.SIGTERM)
     if address is None:
         os.environ.pop("RAY_JOB_CONFIG_JSON_ENV_VAR", None)  # of a cluster's job that this runs in
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=OBJECT_STORE_BYTES,
-        )
+        _start(cpus)
     else:
         _join(address)
     if threading.current_thread() is threading.main_thread():
@@ -55,6 +51,31 @@ def require_reachable(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=10.0).close()
     except OSError as error:
         raise _no_cluster(address, error) from error
+
+
+def _start(cpus: int) -> None:
+    """Start Ray here. It gives its processes half a minute, too few where others keep all cores."""
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=OBJECT_STORE_BYTES,
+            )
+        except Exception as error:
+            ray.shutdown()
+            if "timed out during startup" not in str(error):
+                raise
+            if not left:
+                raise RuntimeError(
+                    f"Ray did not start within 30 seconds, {STARTS} times: the machine is busy; "
+                    "call again when it is less so"
+                ) from error
+        else:
+            return
 
 
 def _join(address: str) -> None:
