@@ -19,8 +19,10 @@ import torch
 
 import secateur
 from command_line import PATIENCE_S, command, run
+from secateur.actors.job import again
 from secateur.cluster.cli import main
 from secateur.cluster.journal import Journal
+from secateur.cluster.readings import PREDICTION
 from secateur.cluster.record import Record
 from secateur.methods.datasets import load_dataset
 from secateur.search.indicators import front
@@ -81,8 +83,8 @@ def test_a_run_is_not_overwritten(unbroken):
 
 def test_the_same_search_given_again_with_resume_goes_on(unbroken):
     before = (unbroken / "journal.db").read_bytes()
-    again = ("search", EXAMPLE, "--run", unbroken, "--evaluators", 1, "--resume")
-    assert "Pareto front" in run(*again).stdout
+    asked = ("search", EXAMPLE, "--run", unbroken, "--evaluators", 1, "--resume")
+    assert "Pareto front" in run(*asked).stdout
     assert (unbroken / "journal.db").read_bytes() == before
 
 
@@ -184,6 +186,26 @@ def test_a_search_for_two_targets_measures_each_network_on_both(tmp_path):
     assert told["low"] <= told["value"] <= told["high"]
     run("report", tmp_path / "run")
     assert "Latency on many (ms)" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_search_that_predicts_latencies_hands_out_measured_ones(unbroken, tmp_path):
+    directory = tmp_path / "run"
+    settings = {
+        "objectives": "[error,latency_ms]",
+        "search.evaluations": 36,
+        "search.fidelity.predicted": 0.5,
+        "latency.seconds": 0.05,
+    }
+    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    run("search", EXAMPLE, "--run", directory, *sets, *trained_as(unbroken))
+    record = Record(directory)
+    answers = record.journal.answers()
+    spared = [n for n, known in answers.items() if known["latency_ms"].worker == PREDICTION]
+    assert len(spared) >= 3
+    assert not any(member.predicted for member in record.results().front)
+    measured = [n for n in spared if again("latency_ms") in answers[n]]
+    assert record.status().get("predicted", 0) == len(spared) - len(measured)
+    assert all(answers[n][again("latency_ms")].beside["calls"] > 0 for n in measured)
 
 
 def test_a_list_of_criteria_is_searched_group_by_group(unbroken, tmp_path):
