@@ -102,7 +102,7 @@ class Latency(Section):
     seconds: Annotated[float, Field(gt=0)] = 0.3
     interval: Annotated[float, Field(gt=0)] = 0.03
     patience: Annotated[float, Field(ge=1)] = 10.0
-    wander: Annotated[float, Field(ge=0)] = 0.02
+    wander: Annotated[float, Field(ge=0)] = 0.025
     profiler: str | None = None
 
 

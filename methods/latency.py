@@ -29,7 +29,7 @@ Open = Callable[[], Call]
 Clock = Callable[[], float]
 """Seconds, from whenever."""
 
-WANDER = 0.02
+WANDER = 0.025
 """As measured on a virtual machine with neighbours (`docs/results.md`); a board has less."""
 
 _QUANTILES: dict[Statistic, float] = {"median": 0.5, "p90": 0.9, "p99": 0.99}
