@@ -367,3 +367,15 @@ def test_other_runs_are_drawn_beside(tmp_path):
 def test_only_runs_with_the_same_objectives_stand_beside_each_other(tmp_path):
     with pytest.raises(ValueError, match=r"same objectives can be compared: .* has error, laten"):
         write_report(run_of(30), tmp_path, [without_latency()])
+
+
+def test_predictions_and_devices_that_have_moved_are_marked(tmp_path):
+    results = run_of(60)
+    foretold = dataclasses.replace(results.front[0], predicted=("latency_ms",))
+    front = (foretold, *results.front[1:])
+    members = tuple(foretold if one.id == foretold.id else one for one in results.members)
+    marked = dataclasses.replace(results, front=front, members=members, drift={"latency_ms": 0.13})
+    words = words_of(page_of(marked, tmp_path))
+    assert "Device moved 1.13× Latency" in words  # noqa: RUF001
+    assert words.count("predicted") == 1
+    assert "predicted" not in words_of(page_of(results, tmp_path))
