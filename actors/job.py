@@ -21,6 +21,7 @@ DEVICE = "device"
 """What a reading's fingerprint is called, beside it."""
 
 AGAIN = "again_"
+"""What the name of a second reading begins with."""
 
 OPERATORS = "operators"
 """What rows of layers' sizes and milliseconds are called, beside a reading."""

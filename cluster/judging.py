@@ -49,9 +49,10 @@ class Judged:
         feasible = np.flatnonzero(excess == 0)
         eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
         known = (scaled[eligible], *(end[eligible] for end in ends))
+        kept = told_apart_front(*known)
         chosen, hanging = (
             sorted(eligible[places].tolist(), key=lambda index: (values[index, 1], index))
-            for places in (told_apart_front(*known), contested(*known))
+            for places in (kept, contested(*known, kept))
         )
         return cls(scaled, excess, chosen, hanging)
 

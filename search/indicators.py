@@ -43,12 +43,13 @@ def told_apart_front(points: Points, low: Points, high: Points) -> NDArray[np.in
     return np.sort(np.array(kept, dtype=np.int64))
 
 
-def contested(points: Points, low: Points, high: Points) -> NDArray[np.int64]:
-    """Return the points whose place on the told-apart front hangs on intervals, ascending.
+def contested(
+    points: Points, low: Points, high: Points, kept: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the points whose place on the told-apart front `kept` hangs on intervals, ascending.
 
     They are on the front of the values and cannot be told from one that stays, or are that one.
     """
-    kept = told_apart_front(points, low, high)
     dropped = np.setdiff1d(front(points), kept)
     alike = (low[kept] <= high[dropped][:, None]).all(axis=2)  # shape (dropped, kept)
     return np.sort(np.concatenate([dropped, kept[alike.any(axis=0)]]))

@@ -174,7 +174,7 @@ def test_the_told_apart_front_lacks_of_the_front_only_what_it_cannot_tell_from_i
 def test_exact_points_have_the_front_of_their_values(rows):
     points = np.array(rows)
     assert told_apart_front(points, points, points).tolist() == front(points).tolist()
-    assert contested(points, points, points).tolist() == []
+    assert contested(points, points, points, front(points)).tolist() == []
 
 
 def test_contested_are_those_that_drop_out_by_their_intervals_and_what_they_cannot_be_told_from():
@@ -184,5 +184,6 @@ def test_contested_are_those_that_drop_out_by_their_intervals_and_what_they_cann
         (0.20, 0.78, 0.80, 0.82),  # alone
         (0.30, 0.99, 1.01, 1.03),  # dominated
     )
-    assert told_apart_front(points, low, high).tolist() == [0, 2]
-    assert contested(points, low, high).tolist() == [0, 1]
+    kept = told_apart_front(points, low, high)
+    assert kept.tolist() == [0, 2]
+    assert contested(points, low, high, kept).tolist() == [0, 1]
