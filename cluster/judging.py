@@ -48,11 +48,11 @@ class Judged:
         ]
         feasible = np.flatnonzero(excess == 0)
         eligible = feasible if len(feasible) else np.array([int(np.argmin(excess))])
-        known = (scaled[eligible], *(end[eligible] for end in ends))
-        kept = told_apart_front(*known)
+        points, low, high = (of[eligible] for of in (scaled, *ends))
+        kept = told_apart_front(points, low, high)
         chosen, hanging = (
             sorted(eligible[places].tolist(), key=lambda index: (values[index, 1], index))
-            for places in (kept, contested(*known, kept))
+            for places in (kept, contested(points, low, high, kept))
         )
         return cls(scaled, excess, chosen, hanging)
 
