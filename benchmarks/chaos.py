@@ -36,9 +36,9 @@ from secateur.actors.fleet import Crew
 from secateur.actors.job import Answer, Job
 from secateur.actors.ray_fleet import RayFleet
 from secateur.actors.worker import Measure
-from secateur.cluster.archive import archive_hash
-from secateur.cluster.coordinator import Coordinator
-from secateur.cluster.journal import Journal
+from secateur.cluster.runs.archive import archive_hash
+from secateur.cluster.runs.coordinator import Coordinator
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.candidate import Estimate

@@ -30,13 +30,13 @@ from rich.table import Table
 
 import secateur
 from secateur.actors.job import DEVICE
-from secateur.cluster.checked import parse_override
-from secateur.cluster.clad import taught_recipe
-from secateur.cluster.config import Config, read_config
-from secateur.cluster.finetune import batches_of, scale_of
-from secateur.cluster.targets import timed
-from secateur.cluster.trained import PRUNED, RESULT, hand_out
-from secateur.cluster.workpiece import DENSE_WEIGHTS, Workpiece, open_workpiece
+from secateur.cluster.exports.trained import PRUNED, RESULT, hand_out
+from secateur.cluster.profiling.targets import timed
+from secateur.cluster.runs.workpiece import DENSE_WEIGHTS, Workpiece, open_workpiece
+from secateur.cluster.settings.checked import parse_override
+from secateur.cluster.settings.config import Config, read_config
+from secateur.cluster.training.clad import taught_recipe
+from secateur.cluster.training.finetune import batches_of, scale_of
 from secateur.methods.clad.losses import Macs
 from secateur.methods.counts import Counts
 from secateur.methods.finetune import finetune

@@ -42,8 +42,8 @@ from secateur.actors.job import Answer, Job
 from secateur.actors.ray_fleet import RayFleet
 from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.actors.worker import Measure
-from secateur.cluster.coordinator import Coordinator
-from secateur.cluster.journal import Journal
+from secateur.cluster.runs.coordinator import Coordinator
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch

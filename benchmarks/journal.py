@@ -21,8 +21,8 @@ from rich.table import Table
 from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import LocalFleet
 from secateur.actors.job import Answer, Quantity
-from secateur.cluster.coordinator import Coordinator
-from secateur.cluster.journal import Journal
+from secateur.cluster.runs.coordinator import Coordinator
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.candidate import Candidate, Estimate

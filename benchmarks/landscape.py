@@ -37,7 +37,7 @@ from rich.table import Table
 from untrained import Untrained
 
 import secateur
-from secateur.cluster.config import Config, read_config
+from secateur.cluster.settings.config import Config, read_config
 from secateur.methods.latency import Protocol
 from secateur.methods.target import Target
 from secateur.methods.target_meter import TargetMeter

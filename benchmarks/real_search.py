@@ -29,8 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 import secateur
-from secateur.cluster.targets import protocol_for, target_for
-from secateur.cluster.workpiece import open_workpiece
+from secateur.cluster.profiling.targets import protocol_for, target_for
+from secateur.cluster.runs.workpiece import open_workpiece
 from secateur.methods.target_meter import TargetMeter
 from secateur.search.indicators import running_hypervolume
 

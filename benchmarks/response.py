@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from untrained import Untrained
 
-from secateur.cluster.config import read_config
+from secateur.cluster.settings.config import read_config
 from secateur.search.space import LayerGroup, Space
 
 HERE = Path(__file__).parent

@@ -36,7 +36,7 @@ from rich.table import Table
 from scipy.stats import wilcoxon
 from threadpoolctl import threadpool_limits
 
-from secateur.cluster.config import Config, Fidelity
+from secateur.cluster.settings.config import Config, Fidelity
 from secateur.methods.accuracy import error_estimate
 from secateur.search.algorithm import Algorithm, Search
 from secateur.search.baselines import RandomSearch, UniformScaling

@@ -11,11 +11,11 @@ from ..search.surrogate import Surrogate
 from ..surrogates.error_model import error_model
 from ..surrogates.formula import formula
 from ..surrogates.latency_model import latency_model
-from .config import Config
-from .operator_library import prior_for
-from .survival import selection
+from .profiling.operator_library import prior_for
+from .runs.survival import selection
+from .runs.workpiece import Workpiece
+from .settings.config import Config
 from .warm_start import Earlier
-from .workpiece import Workpiece
 
 
 def algorithm(config: Config, workpiece: Workpiece, taken_over: Earlier) -> Algorithm:

@@ -18,12 +18,12 @@ from ..actors.meters import (
 from ..actors.ray_fleet import RESOURCE, RayFleet
 from ..methods.quantised import CALIBRATION_IMAGES
 from ..search.candidate import Estimate
-from .config import Config, Latency
-from .progress import Watcher
-from .ray_cluster import ray_at
-from .record import DISAGREEMENTS, MISSING, Record
-from .targets import protocol_for, target_for
-from .workpiece import Workpiece
+from .on_ray.ray_cluster import ray_at
+from .profiling.targets import protocol_for, target_for
+from .runs.progress import Watcher
+from .runs.record import DISAGREEMENTS, MISSING, Record
+from .runs.workpiece import Workpiece
+from .settings.config import Config, Latency
 
 
 @contextmanager

@@ -9,24 +9,24 @@ from ..search.fidelity import Promotion, rung_agreement
 from ..search.screening import Screening
 from ..search.sparing import Sparing
 from .algorithms import algorithm, surrogate
-from .artifacts import ELSEWHERE, elsewhere
-from .config import Config, with_absolute_paths
-from .coordinator import Coordinator, Measuring, Progress
 from .crew import workers
-from .drift import DriftAlarm
-from .export import export_member, pick
-from .metrics import Metered
-from .operator_library import COPY, copied, learn, measured
-from .progress import Watcher
-from .racing import race
-from .ray_cluster import require_reachable
-from .record import Record
-from .report import write_report
-from .sitting import begun, continued
-from .targets import PLACES, places, require_targets
+from .exports.export import export_member, pick
+from .on_ray.metrics import Metered
+from .on_ray.ray_cluster import require_reachable
+from .profiling.operator_library import COPY, copied, learn, measured
+from .profiling.targets import PLACES, places, require_targets
+from .reports.report import write_report
+from .runs.coordinator import Coordinator, Measuring, Progress
+from .runs.drift import DriftAlarm
+from .runs.progress import Watcher
+from .runs.racing import race
+from .runs.record import Record
+from .runs.sitting import begun, continued
+from .runs.workpiece import Workpiece
+from .settings.config import Config, with_absolute_paths
+from .storage.artifacts import ELSEWHERE, elsewhere
+from .storage.whole_file import write_whole
 from .warm_start import earlier, require_comparable
-from .whole_file import write_whole
-from .workpiece import Workpiece
 
 EXPORTS = "exports"
 LEAST_RUNG_TAU = 0.6
@@ -147,7 +147,7 @@ def _tell_agreement(tau: float | None, rungs: str, watcher: Watcher) -> None:
 
 def _finetune_front(run: Record, workpiece: Workpiece, epochs: int, watcher: Watcher) -> None:
     """Train the search's front further: the last rung, in which all its networks are compared."""
-    from .finetune import finetune_member, ray_for  # Ray Train takes seconds to import
+    from .training.finetune import finetune_member, ray_for  # Ray Train takes seconds to import
 
     settings = workpiece.config.finetune.model_copy(update={"epochs": epochs})
     with ray_for(settings):

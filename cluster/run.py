@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .artifacts import ELSEWHERE
-from .config import Config, check_config, require_same
-from .journal import Journal
-from .progress import Silent, Watcher
-from .record import Record
-from .results import Member, Results
-from .run_folder import TAKEN, folder_for
+from .runs.progress import Silent, Watcher
+from .runs.record import Record
+from .runs.results import Member, Results
+from .settings.config import Config, check_config, require_same
+from .storage.artifacts import ELSEWHERE
+from .storage.journal import Journal
+from .storage.run_folder import TAKEN, folder_for
 from .training_run import method_of
 
 
@@ -56,7 +56,7 @@ class Run:
 
     def report(self) -> tuple[Path, Path]:
         """Write `report.html` and `front.png` into the folder and return where they are."""
-        from .report import write_report
+        from .reports.report import write_report
 
         return write_report(self.results(), self.path)
 
@@ -66,9 +66,9 @@ class Run:
         """Train networks of the complete run further and return them as `front` shows networks.
 
         Picks are ids, knee, fastest, most-accurate, or all of these; settings are those under
-        `finetune` in the configuration. See `cluster/finetune.py` for what is raised.
+        `finetune` in the configuration. See `cluster/training/finetune.py` for what is raised.
         """
-        from .finetune import finetune_members
+        from .training.finetune import finetune_members
 
         changes = {f"finetune.{name}": value for name, value in settings.items()}
         chosen = [str(pick) for pick in picks]
@@ -105,11 +105,11 @@ def launch(
         run: the folder to make; by default `runs/NAME-DATE-TIME`. It must not hold a run, unless
             `resume` is given and it is one of the same configuration, which goes on then.
         journal: the URL of a database to keep the journal in, rather than in the folder; see
-            `cluster/database.py`. Its password is kept nowhere: later calls find it as the
+            `cluster/storage/database.py`. Its password is kept nowhere: later calls find it as the
             database's own client does (PGPASSWORD, `~/.pgpass`), or get the URL again.
         artifacts: a folder or a URI, s3://BUCKET/FOLDER say, that keeps the run's files as well: a
             resume that finds its folder empty brings them back from there; see
-            `cluster/artifacts.py`.
+            `cluster/storage/artifacts.py`.
         address: of a Ray cluster whose nodes measure, HEAD:6379 or auto on one of them; by default
             this machine measures.
         resume: go on where the folder holds the run already.

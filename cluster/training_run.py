@@ -8,14 +8,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from .config import Config, check_config
-from .graph_config import GraphConfig, check_graph_config
-from .journal import Journal
-from .progress import Silent, Watcher
-from .record import METHOD
-from .run_folder import TAKEN, folder_for
+from .runs.progress import Silent, Watcher
+from .runs.record import METHOD
+from .settings.config import Config, check_config
+from .settings.graph_config import GraphConfig, check_graph_config
+from .storage.journal import Journal
+from .storage.run_folder import TAKEN, folder_for
 
 Method = Literal["clad", "icpg"]
+
+_HOMES: dict[Method, str] = {"clad": ".training.clad", "icpg": ".lottery.icpg"}
 
 
 class TrainingRun:
@@ -23,7 +25,7 @@ class TrainingRun:
 
     def __init__(self, path: Path, *, on: str | None = None) -> None:
         self._path, self._journal = path, Journal.open(path, on=on)
-        self._method = import_module(f".{self.method}", __package__)
+        self._method = import_module(_HOMES[self.method], __package__)
 
     @property
     def path(self) -> Path:
@@ -85,7 +87,7 @@ def train(
     directory = folder_for(config.name, run)
     if Journal.exists(directory):
         raise ValueError(TAKEN.format(directory))
-    start = import_module(f".{method}", __package__).start
+    start = import_module(_HOMES[method], __package__).start
     start(config, directory, watcher or Silent(), address=address)
     return TrainingRun(directory)
 

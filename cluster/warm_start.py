@@ -7,13 +7,13 @@ from pathlib import Path
 from ..actors.job import Quantity
 from ..search.candidate import Estimate
 from ..search.space import Genome, Space
-from .checked import ConfigError
-from .config import Config
-from .readings import is_foretold, settled
-from .record import METHOD, Record
-from .targets import PLACES
-from .trained import RESULT
-from .workpiece import DENSE_WEIGHTS, RANKINGS
+from .exports.trained import RESULT
+from .profiling.targets import PLACES
+from .runs.readings import is_foretold, settled
+from .runs.record import METHOD, Record
+from .runs.workpiece import DENSE_WEIGHTS, RANKINGS
+from .settings.checked import ConfigError
+from .settings.config import Config
 
 
 @dataclass(frozen=True, slots=True)

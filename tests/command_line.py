@@ -10,7 +10,7 @@ PATIENCE_S = 240
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "secateur.cluster.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "secateur.cluster.commands.cli", *map(str, arguments)]
 
 
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:

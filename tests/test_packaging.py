@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,21 @@ BELOW = {
     "actors": {"search", "surrogates", "methods"},
     "cluster": {"search", "surrogates", "methods", "actors"},
 }
-WITHOUT_TORCH = ["search", "surrogates", "actors", "cluster.cli", "cluster.journal"]
+GROUND = {"settings", "storage"}
+ROOMS = {  # of cluster, and the rooms below each; "" is what stands in cluster itself
+    "settings": set(),
+    "storage": set(),
+    "on_ray": GROUND,
+    "runs": GROUND,
+    "profiling": {*GROUND, "runs"},
+    "reports": {*GROUND, "runs"},
+    "exports": {*GROUND, "runs", "profiling"},
+    "training": {*GROUND, "runs", "profiling", "reports", "exports", "on_ray"},
+    "lottery": {*GROUND, "runs", "reports", "training", "on_ray"},
+}
+ROOMS[""] = set(ROOMS)
+ROOMS["commands"] = set(ROOMS)
+WITHOUT_TORCH = ["search", "surrogates", "actors", "cluster.commands.cli", "cluster.storage"]
 
 
 def packages_on_disk() -> Iterator[str]:
@@ -68,10 +83,15 @@ def test_a_folders_init_holds_its_docstring_and_no_code(package):
     assert isinstance(statements[0].value, ast.Constant)
 
 
+@cache
+def nodes_of(file: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(file.read_text())))
+
+
 def imports_of(module: str) -> Iterator[str]:
     """The full names that a file imports, wherever in it the import stands."""
     package = module.split(".")[:-1]
-    for node in ast.walk(ast.parse(FILES[module].read_text())):
+    for node in nodes_of(FILES[module]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -96,9 +116,22 @@ def test_arrows_only_point_down(module):
     assert {folder_of(name) for name in ours} <= BELOW[folder] | {folder}
 
 
+def room_of(name: str) -> str:
+    """The room of cluster that a full name of cluster lies in."""
+    parts = name.split(".")
+    return parts[2] if parts[2] in ROOMS else ""
+
+
+@pytest.mark.parametrize("module", [name for name in INNER if folder_of(name) == "cluster"])
+def test_arrows_between_the_rooms_of_cluster_only_point_down(module):
+    room = room_of(module)
+    ours = {name for name in imports_of(module) if name.startswith("secateur.cluster.")}
+    assert {room_of(name) for name in ours} <= ROOMS[room] | {room}
+
+
 @pytest.mark.parametrize("module", INNER)
 def test_our_own_folders_are_imported_relatively_and_never_as_top_level_packages(module):
-    for node in ast.walk(ast.parse(FILES[module].read_text())):
+    for node in nodes_of(FILES[module]):
         if isinstance(node, ast.Import):
             absolute = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -130,7 +163,7 @@ def test_what_needs_no_torch_does_not_import_it(module):
 def test_nothing_is_ever_unpickled(module):
     for library in ("pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"):
         assert not imports(module, library)
-    for node in ast.walk(ast.parse(FILES[module].read_text())):
+    for node in nodes_of(FILES[module]):
         if isinstance(node, ast.Attribute):
             assert ast.unparse(node) != "torch.load"
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle":

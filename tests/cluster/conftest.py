@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from secateur.cluster.journal import Journal
+from secateur.cluster.storage.journal import Journal
 
 
 class Server:

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 import pytest
 
 from secateur.cluster.algorithms import algorithm
-from secateur.cluster.checked import ConfigError
-from secateur.cluster.config import check_config
+from secateur.cluster.runs.workpiece import Workpiece
+from secateur.cluster.settings.checked import ConfigError
+from secateur.cluster.settings.config import check_config
 from secateur.cluster.warm_start import Earlier
-from secateur.cluster.workpiece import Workpiece
 from secateur.methods.accuracy import Normalisation
 from secateur.methods.criteria import rankings
 from secateur.methods.prunable import Prunable

@@ -1,6 +1,6 @@
 import hashlib
 
-from secateur.cluster.archive import archive_hash
+from secateur.cluster.runs.archive import archive_hash
 from secateur.search.candidate import Candidate
 
 DENSE, CLIMBED = Candidate(0, (16, 32), "dense"), Candidate(1, (8, 32), "local search")

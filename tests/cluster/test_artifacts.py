@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 import secateur
-from secateur.cluster.artifacts import FACT, Artifacts, elsewhere
-from secateur.cluster.journal import Journal
-from secateur.cluster.progress import Silent
+from secateur.cluster.runs.progress import Silent
+from secateur.cluster.storage.artifacts import FACT, Artifacts, elsewhere
+from secateur.cluster.storage.journal import Journal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
 

@@ -10,11 +10,11 @@ import pytest
 
 import secateur
 from command_line import PATIENCE_S, command, run, wait_for
-from secateur.cluster.cli import main
-from secateur.cluster.learned import Learned
-from secateur.cluster.record import Record
-from secateur.cluster.trained import trained
-from secateur.cluster.training import history
+from secateur.cluster.commands.cli import main
+from secateur.cluster.exports.trained import trained
+from secateur.cluster.runs.learned import Learned
+from secateur.cluster.runs.record import Record
+from secateur.cluster.training.train_job import history
 from secateur.methods.weights import read_weights
 
 SHORT = {

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from secateur.cluster.clad import lesson_of, taught_recipe, widths_of
-from secateur.cluster.config import read_config
+from secateur.cluster.settings.config import read_config
+from secateur.cluster.training.clad import lesson_of, taught_recipe, widths_of
 from secateur.methods.accuracy import Normalisation
 from secateur.methods.batches import Batches
 from secateur.methods.clad.cutting import ranking_by

@@ -1,7 +1,7 @@
 import pytest
 
-from secateur.cluster.cli import main
-from secateur.cluster.journal import Journal
+from secateur.cluster.commands.cli import main
+from secateur.cluster.storage.journal import Journal
 
 COMMANDS = (
     *("search", "resume", "status", "front", "report", "evaluate", "export", "finetune"),

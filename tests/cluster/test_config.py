@@ -3,9 +3,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from secateur.cluster.checked import ConfigError, as_yaml, parse_override
-from secateur.cluster.config import Config, check_config, read_config
-from secateur.cluster.graph_config import AUTHORS, check_graph_config, read_graph_config, settled
+from secateur.cluster.settings.checked import ConfigError, as_yaml, parse_override
+from secateur.cluster.settings.config import Config, check_config, read_config
+from secateur.cluster.settings.graph_config import (
+    AUTHORS,
+    check_graph_config,
+    read_graph_config,
+    settled,
+)
 
 EVERY = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 ON_GRAPHS = [path for path in EVERY if path.name.startswith("icpg-")]

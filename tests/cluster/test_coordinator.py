@@ -6,7 +6,7 @@ import pytest
 from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import Crew, LocalFleet
 from secateur.actors.job import Answer, Job
-from secateur.cluster.coordinator import (
+from secateur.cluster.runs.coordinator import (
     CONSTRAINTS,
     FEWER_IMAGES,
     PREDICTION,
@@ -14,7 +14,7 @@ from secateur.cluster.coordinator import (
     RunFailed,
     outcome_of,
 )
-from secateur.cluster.journal import Journal
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch

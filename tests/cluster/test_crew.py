@@ -7,7 +7,7 @@ import pytest
 
 from secateur.actors.cores import confined
 from secateur.cluster import crew
-from secateur.cluster.config import check_config
+from secateur.cluster.settings.config import check_config
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import secateur
-from secateur.cluster.cli import main
+from secateur.cluster.commands.cli import main
 from secateur.methods.models import IMAGENET
 from secateur.methods.photographs import photographs
 

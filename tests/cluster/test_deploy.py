@@ -23,8 +23,8 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import start
 
 from secateur.actors.ray_fleet import RESOURCE
-from secateur.cluster.cli import cli
-from secateur.cluster.config import check_config
+from secateur.cluster.commands.cli import cli
+from secateur.cluster.settings.config import check_config
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "cluster" / "deploy"
@@ -113,7 +113,10 @@ def test_what_the_image_copies_makes_the_whole_wheel_without_what_is_deployed(tm
     for package in PROJECT["tool"]["setuptools"]["packages"]:
         folder = ROOT.joinpath(*package.split(".")[1:])
         assert {f"{package.replace('.', '/')}/{file.name}" for file in folder.glob("*.py")} <= held
-    assert {"secateur/cluster/report.html", "secateur/cluster/migrations/env.py"} <= held
+    assert {
+        "secateur/cluster/reports/report.html",
+        "secateur/cluster/storage/migrations/env.py",
+    } <= held
     assert not any("deploy" in name for name in held)
 
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import ray
 
-from secateur.cluster.cli import main
-from secateur.cluster.doctor import Node, diagnose, versions
+from secateur.cluster.commands.cli import main
+from secateur.cluster.on_ray.doctor import Node, diagnose, versions
 
 HERE = {"python": "3.11.7", "ray": "2.60.0", "torch": "2.14.1"}
 HEAD = Node("head", {"CPU": 8.0}, HERE, authentication="token", is_open=True)

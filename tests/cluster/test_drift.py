@@ -1,5 +1,5 @@
 from secateur.actors.job import Answer, Job
-from secateur.cluster.drift import LATEST, Drift, DriftAlarm
+from secateur.cluster.runs.drift import LATEST, Drift, DriftAlarm
 from secateur.search.candidate import Estimate
 
 

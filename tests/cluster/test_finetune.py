@@ -12,9 +12,9 @@ import pytest
 
 import secateur
 from command_line import PATIENCE_S, command, run
-from secateur.cluster.cli import main
-from secateur.cluster.journal import Journal
-from secateur.cluster.record import Record
+from secateur.cluster.commands.cli import main
+from secateur.cluster.runs.record import Record
+from secateur.cluster.storage.journal import Journal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
 

@@ -11,9 +11,9 @@ from torch_geometric.data import Data
 
 import secateur
 from command_line import command, run, wait_for
-from secateur.cluster.cli import main
-from secateur.cluster.graph_record import GraphRecord
-from secateur.cluster.rounds import rows
+from secateur.cluster.commands.cli import main
+from secateur.cluster.lottery.graph_record import GraphRecord
+from secateur.cluster.lottery.rounds import rows
 from wheels import ring
 
 SETTINGS = {

@@ -20,12 +20,12 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient, JobTy
 
 import secateur
 from command_line import PATIENCE_S, command, run
-from secateur.cluster import jobs
-from secateur.cluster.cli import main
-from secateur.cluster.config import check_config
-from secateur.cluster.jobs import JobFailed, Submission, follow, job_server, submit
-from secateur.cluster.journal import Journal
-from secateur.cluster.ray_cluster import ray_at
+from secateur.cluster.commands.cli import main
+from secateur.cluster.on_ray import jobs
+from secateur.cluster.on_ray.jobs import JobFailed, Submission, follow, job_server, submit
+from secateur.cluster.on_ray.ray_cluster import ray_at
+from secateur.cluster.settings.config import check_config
+from secateur.cluster.storage.journal import Journal
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:ssl=None is deprecated"

@@ -5,10 +5,10 @@ import pytest
 import sqlalchemy as sql
 
 from secateur.actors.job import Answer
-from secateur.cluster.database import Database, JournalError
-from secateur.cluster.journal import Journal
-from secateur.cluster.schema import metadata
-from secateur.cluster.tenure import Superseded
+from secateur.cluster.storage.database import Database, JournalError
+from secateur.cluster.storage.journal import Journal
+from secateur.cluster.storage.schema import metadata
+from secateur.cluster.storage.tenure import Superseded
 from secateur.methods.cost import Cost
 from secateur.search.candidate import Candidate, Estimate, Forecast
 

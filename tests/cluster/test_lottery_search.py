@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import secateur
-from secateur.cluster.candidates import Found, every_found, found_of
-from secateur.cluster.graph_config import GraphConfig, check_graph_config, settled
-from secateur.cluster.graph_record import GraphRecord
-from secateur.cluster.journal import Journal
-from secateur.cluster.lottery_search import left_of, space_of, steps_of, work
-from secateur.cluster.ticket_export import hand_out
+from secateur.cluster.lottery.candidates import Found, every_found, found_of
+from secateur.cluster.lottery.graph_record import GraphRecord
+from secateur.cluster.lottery.lottery_search import left_of, space_of, steps_of, work
+from secateur.cluster.lottery.ticket_export import hand_out
+from secateur.cluster.settings.graph_config import GraphConfig, check_graph_config, settled
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.icpg.rounds import Plan, Step
 from wheels import wheels
 

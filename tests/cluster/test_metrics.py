@@ -13,7 +13,7 @@ import ray
 from prometheus_client.parser import text_string_to_metric_families
 
 from secateur.actors.load import Load
-from secateur.cluster.metrics import COORDINATION, EVALUATIONS, HYPERVOLUME, LOAD, Volume
+from secateur.cluster.on_ray.metrics import COORDINATION, EVALUATIONS, HYPERVOLUME, LOAD, Volume
 from secateur.cluster.run import launch
 from secateur.search.candidate import Candidate, Estimate, Evaluation
 from secateur.search.constraint import Constraint

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from command_line import PATIENCE_S, command, run
-from secateur.cluster.cli import main
-from secateur.cluster.journal import Journal
+from secateur.cluster.commands.cli import main
+from secateur.cluster.storage.journal import Journal
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
 

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from secateur.actors.job import OPERATORS, Answer
-from secateur.cluster import operator_library as library
-from secateur.cluster.cli import main
+from secateur.cluster.commands.cli import main
+from secateur.cluster.profiling import operator_library as library
 from secateur.search.candidate import Estimate
 from secateur.surrogates.operator_model import LEAST
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from secateur.cluster import profile as profiling
-from secateur.cluster.cli import INTERRUPTED, main
+from secateur.cluster.commands.cli import INTERRUPTED, main
+from secateur.cluster.profiling import profile as profiling
 from secateur.methods.onnx_graph import export
 from secateur.methods.resident import resident_bytes
 from secateur.methods.target import Target

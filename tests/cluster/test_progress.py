@@ -2,8 +2,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from secateur.cluster.coordinator import Progress
-from secateur.cluster.progress import Lines, Live, described, watching
+from secateur.cluster.runs.coordinator import Progress
+from secateur.cluster.runs.progress import Lines, Live, described, watching
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 
 OBJECTIVES = ("error", "latency_ms", "memory_bytes")

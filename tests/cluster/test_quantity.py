@@ -1,6 +1,6 @@
 import pytest
 
-from secateur.cluster.quantity import Quantity, duration
+from secateur.cluster.runs.quantity import Quantity, duration
 from secateur.search.candidate import Estimate
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from secateur.actors.job import Answer, Job, again
-from secateur.cluster.config import check_config
-from secateur.cluster.journal import Journal
-from secateur.cluster.racing import race
-from secateur.cluster.readings import PREDICTION
-from secateur.cluster.record import Record
+from secateur.cluster.runs.racing import race
+from secateur.cluster.runs.readings import PREDICTION
+from secateur.cluster.runs.record import Record
+from secateur.cluster.settings.config import check_config
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.candidate import Candidate, Estimate
 

@@ -1,7 +1,7 @@
 import pytest
 import ray
 
-from secateur.cluster.ray_cluster import STARTS, ray_at
+from secateur.cluster.on_ray.ray_cluster import STARTS, ray_at
 
 BUSY = Exception("The current node timed out during startup. This could happen because ...")
 

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from secateur.actors.job import Answer, again
-from secateur.cluster.readings import PREDICTION, is_foretold, settled, together
+from secateur.cluster.runs.readings import PREDICTION, is_foretold, settled, together
 from secateur.search.candidate import Estimate
 
 FIRST, SECOND = Estimate(1.0, 0.96, 1.05), Estimate(1.1, 1.06, 1.15)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from secateur.actors.job import Answer
-from secateur.cluster.config import check_config
-from secateur.cluster.coordinator import CONSTRAINTS
-from secateur.cluster.journal import Journal
-from secateur.cluster.judging import fastest
-from secateur.cluster.record import Record
-from secateur.cluster.results import Member
+from secateur.cluster.runs.coordinator import CONSTRAINTS
+from secateur.cluster.runs.judging import fastest
+from secateur.cluster.runs.record import Record
+from secateur.cluster.runs.results import Member
+from secateur.cluster.settings.config import check_config
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.candidate import Candidate, Estimate, Forecast
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from secateur.cluster.picture import stairs
-from secateur.cluster.report import write_report
-from secateur.cluster.results import Member, Results
+from secateur.cluster.reports.picture import stairs
+from secateur.cluster.reports.report import write_report
+from secateur.cluster.runs.results import Member, Results
 from secateur.search.candidate import Estimate, Origin
 from secateur.search.indicators import front, knee, running_hypervolume
 from secateur.search.objective import Objective

@@ -16,9 +16,9 @@ from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import Gone
 from secateur.actors.job import Answer, Job
 from secateur.actors.simulated_fleet import SimulatedFleet
-from secateur.cluster.archive import archive_hash
-from secateur.cluster.coordinator import CONSTRAINTS, Coordinator, outcome_of
-from secateur.cluster.journal import Journal
+from secateur.cluster.runs.archive import archive_hash
+from secateur.cluster.runs.coordinator import CONSTRAINTS, Coordinator, outcome_of
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.candidate import Estimate, Failure
@@ -35,7 +35,7 @@ OBJECTIVES = (Objective("error", relative=False), Objective("latency_ms", relati
 GOALS = Goals(OBJECTIVES, (Constraint.parse("latency_ms <= 0.6x"),))
 BUDGET, WINDOW, KILLS = 60, 8, 50
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__, "secateur.cluster.coordinator"])
+PROCESSES.set_forkserver_preload([__name__, "secateur.cluster.runs.coordinator"])
 
 
 def measured(job: Job) -> float:

@@ -20,10 +20,10 @@ import torch
 import secateur
 from command_line import PATIENCE_S, command, run
 from secateur.actors.job import again
-from secateur.cluster.cli import main
-from secateur.cluster.journal import Journal
-from secateur.cluster.readings import PREDICTION
-from secateur.cluster.record import Record
+from secateur.cluster.commands.cli import main
+from secateur.cluster.runs.readings import PREDICTION
+from secateur.cluster.runs.record import Record
+from secateur.cluster.storage.journal import Journal
 from secateur.methods.datasets import load_dataset
 from secateur.search.indicators import front
 

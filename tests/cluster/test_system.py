@@ -17,8 +17,8 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from secateur.actors.job import Answer
-from secateur.cluster.journal import Journal
-from secateur.cluster.record import Record
+from secateur.cluster.runs.record import Record
+from secateur.cluster.storage.journal import Journal
 
 STORE = 100 * 1024 * 1024
 PATIENCE_S = 240
@@ -141,7 +141,7 @@ def machines(tmp_path):
 
 
 def secateur(*arguments: object) -> list[object]:
-    return [PYTHON, "-m", "secateur.cluster.cli", *arguments]
+    return [PYTHON, "-m", "secateur.cluster.commands.cli", *arguments]
 
 
 def search(directory: Path, objective: str, *more: object) -> list[object]:

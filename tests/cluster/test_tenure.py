@@ -5,8 +5,8 @@ import time
 import pytest
 
 from secateur.actors.job import Answer
-from secateur.cluster.journal import Journal
-from secateur.cluster.tenure import RunBusy, Superseded
+from secateur.cluster.storage.journal import Journal
+from secateur.cluster.storage.tenure import RunBusy, Superseded
 from secateur.methods.cost import Cost
 from secateur.search.candidate import Candidate, Estimate
 
@@ -66,12 +66,12 @@ def test_a_killed_holder_is_replaced_at_once(journal, holder):
 
 def test_an_earlier_process_of_the_same_number_holds_nothing(journal, monkeypatch):
     with journal.held():
-        monkeypatch.setattr("secateur.cluster.tenure._PROCESS", "another")
+        monkeypatch.setattr("secateur.cluster.storage.tenure._PROCESS", "another")
         assert not journal.is_held
 
 
 def test_a_holder_on_another_machine_is_waited_for(journal, monkeypatch, opened):
-    monkeypatch.setattr("secateur.cluster.tenure.HOLD_SECONDS", 1.5)
+    monkeypatch.setattr("secateur.cluster.storage.tenure.HOLD_SECONDS", 1.5)
     monkeypatch.setattr(Journal, "_prolong", lambda *_: None)  # it is not heard of any more
     with journal.held():
         monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
@@ -91,7 +91,7 @@ def test_who_was_replaced_cannot_write_any_more(journal, monkeypatch, opened):
     with journal.held():
         journal.asked(DENSE, COST)
         other = opened(journal.folder)
-        monkeypatch.setattr("secateur.cluster.tenure._PROCESS", "another")
+        monkeypatch.setattr("secateur.cluster.storage.tenure._PROCESS", "another")
         with other.held():
             with pytest.raises(Superseded, match="by now: this one has stopped writing"):
                 journal.answered(ERROR)
@@ -101,7 +101,7 @@ def test_who_was_replaced_cannot_write_any_more(journal, monkeypatch, opened):
 
 
 def test_a_holder_is_heard_of_while_it_writes_nothing(journal, monkeypatch):
-    monkeypatch.setattr("secateur.cluster.tenure.HOLD_SECONDS", 0.6)
+    monkeypatch.setattr("secateur.cluster.storage.tenure.HOLD_SECONDS", 0.6)
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
     with journal.held():
         monkeypatch.setattr("socket.gethostname", lambda: "here")

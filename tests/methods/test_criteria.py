@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from secateur.cluster.config import CriterionName
+from secateur.cluster.settings.config import CriterionName
 from secateur.methods.criteria import CRITERIA, FROM_WEIGHTS, keep, rankings
 from secateur.methods.plan import Plan, trace
 from secateur.methods.weights import State, state_of

@@ -1,0 +1,1 @@
+"""commands: the command line, and what it prints."""

@@ -1,0 +1,64 @@
+"""Printed tickets: what a lottery has found, as a person reads it on a terminal."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from ..lottery.graph_record import PICTURE, REPORT, TICKETS, GraphRecord
+from ..lottery.tickets import Ticket
+from .printed import console
+
+
+def print_tickets(path: Path) -> None:
+    """Print every round of every variant beside the dense network, and where the files are."""
+    record = GraphRecord(path)
+    found = record.tickets()
+    table = Table(title=f"Tickets of {path}: {record.config.data.name}, {found.count} folds")
+    for title in (
+        "variant", _kind(record), "edges gone (%)", "weights gone (%)", "score (%)", "vs dense",
+        "vs random", "best epoch's (%)", "time",
+    ):  # fmt: skip
+        table.add_column(title, justify="left" if title == "variant" else "right")
+    dense = f"{100 * found.dense:.2f} ± {100 * found.dense_deviation:.2f}"
+    table.add_row("dense", "", "", "", dense, "", "", f"{100 * found.dense_best_test:.2f}", "1.00x")
+    for ticket in found.tickets:
+        table.add_row(*_cells(ticket), style="bold" if ticket.wins else "")
+    console().print(table)
+    deepest = found.deepest
+    if deepest is None:
+        click.echo("winning   none: no ticket does as well as the dense network")
+    else:
+        click.echo(
+            f"winning   down to {_kind(record)} {deepest.round}: {100 * deepest.edges_gone:.2f} % "
+            f"of the edges and {100 * deepest.weights_gone:.2f} % of the weights gone"
+        )
+    for name, file in (("report", REPORT), ("picture", PICTURE)):
+        if (path / file).exists():
+            click.echo(f"{name:<9} {path / file}")
+    for folder in sorted((path / TICKETS).glob("*")):
+        click.echo(f"ticket    {folder}")
+
+
+def _kind(record: GraphRecord) -> str:
+    return "candidate" if record.config.search else "round"
+
+
+def _cells(one: Ticket) -> list[str]:
+    return [
+        one.variant,
+        str(one.round),
+        _gone(one.edges_gone, one.nominal_edges),
+        _gone(one.weights_gone, one.nominal_weights),
+        f"{100 * one.score:.2f} ± {100 * one.deviation:.2f}",
+        f"{100 * one.gain:+.2f}",
+        "" if one.over_random is None else f"{100 * one.over_random:+.2f}",
+        f"{100 * one.best_test:.2f}",
+        "" if one.time is None else f"{one.time.value:.2f}x",
+    ]
+
+
+def _gone(measured: float, nominal: float) -> str:
+    """What is gone, and in brackets what should be where that is another number."""
+    shown, wanted = f"{100 * measured:.2f}", f"{100 * nominal:.2f}"
+    return shown if shown == wanted else f"{shown} ({wanted})"

@@ -1,0 +1,1 @@
+"""exports: networks handed out, with their certificates."""

@@ -1,0 +1,63 @@
+"""Candidates: what the plans of a lottery search came to, one file each in the run's folder."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...search.candidate import Estimate
+from ...search.space import Genome
+from ..storage.whole_file import write_whole
+
+CANDIDATES = "candidates"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A candidate and what it came to: the mean error with its interval, and what is left.
+
+    `scores` are by seed and fold.
+    """
+
+    number: int
+    genome: Genome
+    origin: str
+    error: Estimate
+    edges: float
+    weights: float
+    scores: tuple[float, ...]
+    seconds: float
+
+
+def found_of(run: Path, number: int) -> Found | None:
+    """What is known of a candidate."""
+    path = run / CANDIDATES / f"{number:04d}.json"
+    return read_found(path) if path.exists() else None
+
+
+def found_files(run: Path) -> list[Path]:
+    """The file of every candidate that is evaluated, in order."""
+    return sorted((run / CANDIDATES).glob("*.json"), key=lambda path: int(path.stem))
+
+
+def read_found(path: Path) -> Found:
+    """Return what a candidate's file tells."""
+    values: dict[str, Any] = json.loads(path.read_text())
+    values |= {
+        "genome": tuple(values["genome"]),
+        "scores": tuple(values["scores"]),
+        "error": Estimate(**values["error"]),
+    }
+    return Found(**values)
+
+
+def every_found(run: Path) -> list[Found]:
+    """All candidates that are evaluated, in order."""
+    return [read_found(path) for path in found_files(run)]
+
+
+def write_found(run: Path, found: Found) -> None:
+    """Write what a candidate came to."""
+    (run / CANDIDATES).mkdir(exist_ok=True)
+    path = run / CANDIDATES / f"{found.number:04d}.json"
+    write_whole(path, json.dumps(asdict(found)).encode())

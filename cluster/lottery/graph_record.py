@@ -1,0 +1,50 @@
+"""Graph record: what the folder of a training on graphs tells."""
+
+from functools import cached_property
+from pathlib import Path
+
+from ...search.candidate import Estimate
+from ..settings.graph_config import GraphConfig, check_graph_config
+from ..storage.journal import Journal
+from .candidates import every_found
+from .rounds import rows
+from .tickets import Tickets, tickets_found, tickets_of
+
+TIMES = "times"
+"""The fact that holds the time of each round's ticket, as a share of the dense network's."""
+
+TICKETS, PICTURE, REPORT = "tickets", "tickets.png", "report.html"
+"""In the run's folder: the exported tickets, the picture and the page."""
+
+
+class GraphRecord:
+    """A training on graphs on disk."""
+
+    def __init__(self, path: Path, journal: Journal | None = None) -> None:
+        self.path = path
+        self.journal = journal or Journal.open(path)
+
+    @cached_property
+    def config(self) -> GraphConfig:
+        """The configuration that it was launched with, and the authors' settings in it."""
+        return check_graph_config(self.journal.fact("config"), source=str(self.path))
+
+    def tickets(self) -> Tickets:
+        """Everything found so far; a ValueError before the first dense network is trained."""
+        settings = self.config.icpg
+        times = {
+            int(number): Estimate(**one) for number, one in self.journal.fact(TIMES, {}).items()
+        }
+        found = (
+            tickets_found(every_found(self.path), times=times)
+            if self.config.search
+            else tickets_of(
+                rows(self.path), edges=settings.edges, weights=settings.weights, times=times
+            )
+        )
+        if found is None:
+            raise ValueError(
+                f"{self.path} has no round yet: the dense network comes first; go on with: "
+                f"secateur resume {self.path}"
+            )
+        return found

@@ -1,0 +1,194 @@
+"""Lottery search: HAMP chooses what each round removes - edges, weights, with a masker or without.
+
+Every worker of the job runs the same search, which is a function of its outcomes: candidate i is
+evaluated by worker i modulo their number, and written to `candidates/` in the run's folder, where
+the others wait for it. What is there is never done again, by whomever it was done; rounds that two
+candidates begin alike are drawn once.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...methods.icpg.rounds import Lottery, Plan, Step
+from ...methods.icpg.task import Task
+from ...search.algorithm import Algorithm, Search
+from ...search.baselines import RandomSearch
+from ...search.candidate import Candidate, Estimate, Evaluation
+from ...search.goals import Goals
+from ...search.hamp import HAMP, Settings
+from ...search.nsga2 import NSGA2
+from ...search.objective import Objective
+from ...search.space import LayerGroup, Space
+from ...surrogates.error_model import error_model
+from ...surrogates.formula import formula
+from ..settings.graph_config import GraphConfig
+from .candidates import CANDIDATES, Found, found_of, write_found
+from .drawn import Drawn
+from .lottery import lottery_of, splits_of
+from .rounds import Unit
+
+EDGES, WEIGHTS = 20, 10
+"""Into so many parts a round cuts what there is, and removes some of them."""
+FEWEST_EDGES, FEWEST_WEIGHTS = 10, 2
+GENES = 3
+"""A round's: parts of the edges and weights that are left, and 1 with a masker, 2 without."""
+
+WAITING_S = 0.1
+
+GOALS = Goals((Objective("error", False), Objective("edges", True), Objective("weights", True)))
+
+
+def space_of(rounds: int) -> Space:
+    """All plans of so many rounds."""
+    groups = []
+    for number in range(1, rounds + 1):
+        groups.append(LayerGroup(f"edges of round {number}", EDGES, FEWEST_EDGES, 1))
+        groups.append(LayerGroup(f"weights of round {number}", WEIGHTS, FEWEST_WEIGHTS, 1))
+        groups.append(LayerGroup(f"masker of round {number}", 2, 1, 1))
+    return Space(tuple(groups))
+
+
+def steps_of(genome: Sequence[int]) -> tuple[Step, ...]:
+    """What each round of a genome removes; without a masker no edges."""
+    rounds = [genome[first : first + GENES] for first in range(0, len(genome), GENES)]
+    return tuple(
+        Step(1 - edges / EDGES if masker == 1 else 0.0, 1 - weights / WEIGHTS)
+        for edges, weights, masker in rounds
+    )
+
+
+def left_of(genomes: NDArray[np.int64], what: str) -> NDArray[np.float64]:
+    """The share of edges or weights that genomes leave, nominally, shape (genomes,)."""
+    rounds = genomes.reshape(len(genomes), -1, GENES)
+    if what == "weights":
+        left: NDArray[np.float64] = (rounds[:, :, 1] / WEIGHTS).prod(axis=1)
+        return left
+    kept: NDArray[np.float64] = np.where(rounds[:, :, 2] == 1, rounds[:, :, 0] / EDGES, 1.0)
+    shares: NDArray[np.float64] = kept.prod(axis=1)
+    return shares
+
+
+def search_of(config: GraphConfig) -> Search:
+    """The search that a configuration names."""
+    settings = config.search
+    assert settings is not None
+    space = space_of(config.icpg.rounds)
+    named: Algorithm
+    if settings.algorithm == "random":
+        named = RandomSearch(space, seed=settings.seed)
+    elif settings.algorithm == "nsga2":
+        named = NSGA2(space, GOALS, seed=settings.seed, population=settings.population)
+    else:
+        whole = [group.width for group in space.groups]
+        counted = [
+            formula(partial(left_of, what=what), len(whole)) for what in ("edges", "weights")
+        ]
+        named = HAMP(
+            space,
+            GOALS,
+            [error_model(whole), *counted],
+            seed=settings.seed,
+            settings=Settings(population=settings.population, worst_error=settings.worst_error),
+        )
+    return Search(named, space, window=settings.window)
+
+
+def work(config: GraphConfig, task: Task, run: Path, *, rank: int, workers: int) -> None:
+    """Search to the budget, and evaluate the candidates whose turn is this worker's."""
+    assert config.search is not None
+    search, asked = search_of(config), list[Candidate]()
+    evaluate = evaluator(config, task, run)
+    while search.committed < config.search.evaluations:
+        while len(asked) < config.search.evaluations:
+            candidate = search.ask()
+            if candidate is None:
+                break
+            asked.append(candidate)
+            if candidate.number % workers == rank and found_of(run, candidate.number) is None:
+                write_found(run, evaluate(candidate))
+        if search.committed == len(asked):
+            return  # the space is searched through
+        search.tell(_waited_for(run, asked[search.committed]))
+
+
+def evaluator(config: GraphConfig, task: Task, run: Path) -> Callable[[Candidate], Found]:
+    """What plays a candidate's last round on every seed and fold."""
+    splits = splits_of(config, task)
+    units = [Unit(seed, fold, "icpg") for seed in config.icpg.seeds for fold in range(len(splits))]
+
+    def evaluate(candidate: Candidate) -> Found:
+        began = time.monotonic()
+        steps, scores = steps_of(candidate.genome), []
+        edges = weights = 0.0
+        for unit in units:
+            plan = Plan(steps, config.icpg.rule, config.icpg.pairing)
+            lottery = lottery_of(config, task, splits[unit.fold], unit, plan)
+            fitted, gone = _played(lottery, run, unit)
+            scores.append(fitted)
+            edges, weights = edges + 1 - gone[0], weights + 1 - gone[1]
+        count = len(units)
+        return Found(
+            candidate.number,
+            candidate.genome,
+            candidate.origin,
+            _error(scores),
+            edges / count,
+            weights / count,
+            tuple(scores),
+            time.monotonic() - began,
+        )
+
+    return evaluate
+
+
+def _played(lottery: Lottery, run: Path, unit: Unit) -> tuple[float, tuple[float, float]]:
+    """The score of a plan's last round on one unit, and the shares of edges and weights gone."""
+    kept, steps = lottery.begin(), lottery.plan.steps
+    for number in range(1, len(steps) + 1):
+        drawn = Drawn(run, Unit(unit.seed, unit.fold, beginning(steps[:number])))
+        known = drawn.kept(number)
+        if known is None:
+            kept, masker = lottery.draw(kept)
+            drawn.keep(kept, masker, 0.0)
+        else:
+            kept = known[0]
+    fitted, network = lottery.play(kept)
+    Drawn(run, Unit(unit.seed, unit.fold, beginning(steps))).trained(len(steps), network)
+    return fitted.test, (kept.edges_gone, kept.weights_gone)
+
+
+def beginning(steps: Sequence[Step]) -> str:
+    """A short name of the rounds that a plan begins with."""
+    text = json.dumps([asdict(step) for step in steps])
+    return "plan" + hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _error(scores: Sequence[float]) -> Estimate:
+    """The mean error; its interval is that of the mean over seeds and folds."""
+    errors = 1 - np.array(scores)
+    mean = float(errors.mean())
+    if len(errors) == 1:
+        return Estimate.exact(mean)
+    reach = 1.96 * float(errors.std(ddof=1)) / len(errors) ** 0.5
+    return Estimate(mean, mean - reach, mean + reach)
+
+
+def _waited_for(run: Path, candidate: Candidate) -> Evaluation:
+    """The outcome of a candidate, once whoever evaluates it has written it."""
+    while (found := found_of(run, candidate.number)) is None:
+        time.sleep(WAITING_S)
+    if found.genome != candidate.genome:
+        raise ValueError(
+            f"{run / CANDIDATES} holds another candidate {candidate.number}: was the run begun by "
+            "another version? Begin it anew"
+        )
+    shares = (Estimate.exact(found.edges), Estimate.exact(found.weights))
+    return Evaluation(candidate, (found.error, *shares))

@@ -1,0 +1,1 @@
+"""profiling: what networks and their layers take on a target."""

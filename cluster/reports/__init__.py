@@ -1,0 +1,1 @@
+"""reports: the page and the picture of a search."""

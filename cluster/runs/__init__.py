@@ -1,0 +1,1 @@
+"""runs: a run from its first candidate to its results - what is asked, answered and judged."""

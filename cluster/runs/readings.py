@@ -1,0 +1,41 @@
+"""Readings: what is known of a latency that was measured, predicted, or measured again."""
+
+import math
+from collections.abc import Mapping
+
+from ...actors.job import Answer, Quantity, again, is_latency
+from ...search.candidate import Estimate
+
+PREDICTION = "prediction"
+"""The worker of a latency that was predicted, as it was certain enough or decided nothing."""
+
+
+def settled(known: Mapping[Quantity, Answer], quantity: Quantity) -> Estimate | str:
+    """What all readings of a quantity of a network amount to, or why there is none."""
+    first = known[quantity].result
+    if not is_latency(quantity) or again(quantity) not in known:
+        return first
+    second = known[again(quantity)].result
+    if isinstance(second, str):
+        return first
+    if isinstance(first, str) or known[quantity].worker == PREDICTION:
+        return second
+    return together(first, second)
+
+
+def is_foretold(known: Mapping[Quantity, Answer], quantity: Quantity) -> bool:
+    """Whether a quantity of a network is a prediction and nothing else."""
+    foretold = quantity in known and known[quantity].worker == PREDICTION
+    return foretold and (again(quantity) not in known or known[again(quantity)].failed)
+
+
+def together(one: Estimate, other: Estimate) -> Estimate:
+    """Join two independent readings of the same latency: each weighs as much as it is certain.
+
+    Both are taken for log-normal; the weights are the inverse squares of their intervals' widths.
+    """
+    readings = [(math.log(of.value), math.log(of.high / of.low) / 2) for of in (one, other)]
+    weights = [1 / max(reach, 1e-9) ** 2 for _, reach in readings]
+    middle = sum(w * log for w, (log, _) in zip(weights, readings, strict=True)) / sum(weights)
+    reach = math.sqrt(1 / sum(weights))
+    return Estimate(math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))

@@ -1,0 +1,1 @@
+"""settings: what a run is asked for, checked before anything starts."""

@@ -1,0 +1,1 @@
+"""storage: what is kept - the journal, its tables and its one writer, files written whole."""
