@@ -1,4 +1,4 @@
-"""Page: a template, filled with whatever it is told, escaped."""
+"""Page: a template that extends `base.html`, filled with whatever it is told, escaped."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 def page(template: Path, **told: Any) -> str:
     """Fill a template; what it asks for and is not told is an error, and so is NaN in its JSON."""
     environment = Environment(
-        loader=FileSystemLoader(template.parent),
+        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
