@@ -224,14 +224,19 @@ def report(run: Path, beside: tuple[Path, ...]) -> None:
     from ..runs.record import Record
     from ..training_run import method_of
 
-    if method_of(run) == "icpg":
-        if beside:
-            raise click.UsageError(f"--beside is for a search, {run} has drawn tickets")
-        for path in write_ticket_report(GraphRecord(run)):
-            click.echo(path)
-        return
-    others = [Record(path).results() for path in beside]
-    for path in write_report(Record(run).results(), run, others):
+    method = method_of(run)
+    if method is not None and beside:
+        raise click.UsageError(f"--beside is for a search, {run} is a training")
+    if method is None:
+        others = [Record(path).results() for path in beside]
+        written = write_report(Record(run).results(), run, others)
+    elif method == "icpg":
+        written = write_ticket_report(GraphRecord(run))
+    else:
+        from ..training.training_report import write_training_report  # imports Ray Train
+
+        written = write_training_report(Record(run))
+    for path in written:
         click.echo(path)
 
 

@@ -89,7 +89,8 @@ def print_trained(path: Path, status: Mapping[str, Any]) -> None:
         f"parameters    {status['params']:,} of {status['dense_params']:,} "
         f"({status['params'] / status['dense_params']:.3f}x)\n"
         f"latency       {latency:.3f} of {dense_ms:.3f} ms ({latency / dense_ms:.3f}x)\n"
-        f"network       {path / 'pruned'}"
+        f"network       {path / 'pruned'}\n"
+        f"report        {path / 'report.html'}"
     )
 
 

@@ -59,7 +59,7 @@ def hand_out(record: GraphRecord, task: Task) -> None:
             picks["deepest"] = found.deepest.round
         for name, number in picks.items():
             _export(record, task, name, places[number], times[number])
-    write_ticket_report(record)
+    write_ticket_report(record, state="complete")
 
 
 def _drawn(record: GraphRecord) -> Mapping[int, Place]:

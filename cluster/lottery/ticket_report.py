@@ -10,15 +10,18 @@ from .graph_record import PICTURE, REPORT, GraphRecord
 from .ticket_picture import VARIANTS, ticket_picture
 
 
-def write_ticket_report(record: GraphRecord) -> tuple[Path, Path]:
-    """Write `report.html` and `tickets.png` into the run's folder and return their paths."""
+def write_ticket_report(record: GraphRecord, *, state: str | None = None) -> tuple[Path, Path]:
+    """Write `report.html` and `tickets.png` into the run's folder and return their paths.
+
+    `state` is what the page says of the run, if not what its journal does.
+    """
     found, config = record.tickets(), record.config
     picture = ticket_picture(config.name, found)
     filled = page(
         Path(__file__).with_name("tickets.html"),
         config=config,
         found=found,
-        state=record.journal.state,
+        state=state or record.journal.state,
         elapsed=duration(record.journal.elapsed_seconds()),
         names={variant: label for variant, (_, label) in VARIANTS.items()},
         picture=b64encode(picture).decode(),

@@ -1,16 +1,14 @@
 """Picture: the front as a PNG, for a README or a slide."""
 
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from ...search.indicators import front
 from ..runs.quantity import Quantity, quantities
 from ..runs.results import Member, Provenance, Results
+from .drawing import ACCENT, INK, MUTED, as_png, canvas, plain
 
 ORIGINS: dict[Provenance, str] = {
     "initial": "#8a8f98",
@@ -21,14 +19,11 @@ ORIGINS: dict[Provenance, str] = {
 }
 """The colour of each origin's networks; after Okabe and Ito, safe for colour-blind readers."""
 
-_INK, _MUTED, _RULE, _FRONT = "#1c2024", "#60656c", "#e4e6ea", "#0067b0"
-
 
 def front_picture(results: Results) -> bytes:
     """Draw error against the first cost and return the picture as a PNG, 1600 by 1000 pixels."""
     error, cost, *_ = quantities(results)
-    figure = Figure(figsize=(8, 5), dpi=200, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)  # the figure keeps it; pyplot and its global state stay out
+    figure = canvas(8, 5)
     axes = figure.add_subplot()
     _draw_evaluated(axes, results, cost, error)
     _draw_front(axes, results, cost, error)
@@ -36,9 +31,7 @@ def front_picture(results: Results) -> bytes:
     _draw_dense(axes, results.dense, cost, error)
     _label_picks(axes, results, cost, error)
     _finish(axes, results, cost, error)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=200)
-    return buffer.getvalue()
+    return as_png(figure)
 
 
 def stairs(results: Results, cost: str) -> tuple[Member, ...]:
@@ -88,7 +81,7 @@ def _draw_front(axes: Axes, results: Results, cost: Quantity, error: Quantity) -
         _values(steps, cost),
         _values(steps, error),
         where="post",
-        color=_FRONT,
+        color=ACCENT,
         alpha=0.35,
         linewidth=1.3,
         zorder=3,
@@ -99,7 +92,7 @@ def _draw_front(axes: Axes, results: Results, cost: Quantity, error: Quantity) -
         xerr=_distances(results.front, cost),
         yerr=_distances(results.front, error),
         fmt="o",
-        color=_FRONT,
+        color=ACCENT,
         elinewidth=1.1,
         markersize=6,
         markeredgecolor="white",
@@ -130,7 +123,7 @@ def _draw_dense(axes: Axes, dense: Member, cost: Quantity, error: Quantity) -> N
         _values([dense], cost),
         _values([dense], error),
         "D",
-        color=_INK,
+        color=INK,
         markersize=8,
         markeredgecolor="white",
         markeredgewidth=1,
@@ -149,24 +142,18 @@ def _label_picks(axes: Axes, results: Results, cost: Quantity, error: Quantity) 
             textcoords="offset points",
             ha="right",
             va="top",
-            color=_INK,
+            color=INK,
             fontsize=9,
             fontweight="bold",
-            arrowprops={"arrowstyle": "-", "color": _MUTED, "linewidth": 0.7, "shrinkB": 5},
+            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkB": 5},
             zorder=6,
         )
 
 
 def _finish(axes: Axes, results: Results, cost: Quantity, error: Quantity) -> None:
     _make_room(axes)
-    axes.set_title(results.name, loc="left", color=_INK, fontsize=12, fontweight="bold", pad=30)
-    axes.set_xlabel(cost.title, color=_MUTED, fontsize=10, labelpad=8)
-    axes.set_ylabel(error.title, color=_MUTED, fontsize=10, labelpad=8)
-    axes.grid(color=_RULE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, colors=_MUTED, labelsize=9)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_RULE)
+    axes.set_title(results.name, loc="left", color=INK, fontsize=12, fontweight="bold", pad=30)
+    plain(axes, cost.title, error.title)
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.012, 1.01),
@@ -177,7 +164,7 @@ def _finish(axes: Axes, results: Results, cost: Quantity, error: Quantity) -> No
         columnspacing=1.1,
         frameon=False,
         fontsize=8.5,
-        labelcolor=_INK,
+        labelcolor=INK,
     )
 
 

@@ -1,8 +1,8 @@
 """CLAD: learns what to prune, cuts once, trains what is left - each a part of one resumable run.
 
 A run's folder holds the journal, the dense network, the jobs of Ray Train while they last, the
-learned scores (`learned.safetensors`), TensorBoard's events, and the network that came of it in
-`pruned/`.
+learned scores (`learned.safetensors`), TensorBoard's events, the network that came of it in
+`pruned/`, and the report.
 """
 
 import shutil
@@ -45,10 +45,11 @@ from ..settings.checked import ConfigError
 from ..settings.config import Config, with_absolute_paths
 from ..storage.journal import Journal
 from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
+from .stages import FINETUNING, LEARNING, epochs_of
 from .train_job import Metrics, Worker, history, telling, train_job
+from .training_report import write_training_report
 
 CLAD, EVENTS = "clad", "tensorboard"
-LEARNING, FINETUNING = "learning", "finetuning"
 WATCHED_IMAGES = 1000
 
 
@@ -96,7 +97,7 @@ def status(path: Path, journal: Journal) -> dict[str, Any]:
     settings = run.config
     told: dict[str, Any] = {"state": run.state, "method": CLAD}
     for stage, epochs in ((LEARNING, settings.clad.epochs), (FINETUNING, settings.finetune.epochs)):
-        done = run.journal.fact(stage) or history(run.path / JOBS / stage)
+        done = epochs_of(run, stage)
         told[stage] = f"{len(done)}/{epochs}"
         told |= {f"{stage}_{name}": value for name, value in (done or [{}])[-1].items()}
     told["elapsed_s"] = run.journal.elapsed_seconds()
@@ -127,6 +128,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     run.artifacts.keep(run.path / PRUNED)
     run.journal.note(RESULT, found)
     shutil.rmtree(run.path / JOBS, ignore_errors=True)
+    write_training_report(run, state="complete")
     run.journal.note("completed", True)
 
 

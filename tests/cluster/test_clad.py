@@ -117,6 +117,27 @@ def told(directory: Path, stage: str) -> list[dict]:
     return history(directory / "jobs" / stage)
 
 
+def test_its_page_shows_what_was_learned_and_made(complete, capsys):
+    found = secateur.open_training(complete).status()
+    before = (complete / "report.html").read_text()
+    (complete / "report.html").unlink()
+    assert main(["report", str(complete)]) == 0
+    assert capsys.readouterr().out.split() == [
+        str(complete / "report.html"),
+        str(complete / "training.png"),
+    ]
+    page = (complete / "report.html").read_text()
+    for one in (before, page):
+        assert '<span class="state">complete</span>' in one
+    assert (complete / "training.png").read_bytes().startswith(b"\x89PNG")
+    learned = Learned.load(complete)
+    for kept, scores in zip(found["widths"], learned.scores, strict=True):
+        assert f"<span>{kept} of {len(scores)}</span>" in page
+    assert f"<b>{100 * found['final_error']['value']:.2f}</b>" in page
+    assert main(["report", str(complete), "--beside", str(complete)]) == 2
+    assert "--beside is for a search" in capsys.readouterr().err
+
+
 def epochs(directory: Path, stage: str) -> int:
     """How many epochs the last checkpoint of a stage holds."""
     return len(told(directory, stage))
@@ -134,6 +155,8 @@ def test_a_killed_run_goes_on_from_its_last_epoch(complete, tmp_path):
     process.wait()
     kept = epochs(directory, "learning")
     assert secateur.open_training(directory).state == "stopped"
+    run("report", directory)
+    assert f"{kept} <small>of 6 epochs</small>" in (directory / "report.html").read_text()
     said = run("resume", directory).stderr
     first = next(line for line in said.splitlines() if ", epoch " in line)
     assert int(first.split(", epoch ")[1].split()[0]) > kept / 2, said

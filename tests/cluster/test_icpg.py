@@ -109,7 +109,9 @@ def test_people_see_a_table_a_page_and_a_picture(complete, capsys):
     (complete / "report.html").unlink()
     assert main(["report", str(complete)]) == 0
     page = (complete / "report.html").read_text()
-    assert page.count("<tr") == before.count("<tr") == 2 + 9
+    for one in (before, page):
+        assert '<span class="state">complete</span>' in one
+        assert one.count("<tr") == 2 + 9
     assert "http" not in page.replace("http-equiv", "")
 
 
@@ -163,7 +165,7 @@ def test_a_complete_run_has_nothing_to_resume(complete, capsys):
         (["export", "RUN", "--pick", "knee", "--to", "x"], "RUN is no search but a training"),
         (["finetune", "RUN", "--pick", "all"], "RUN is no search of networks for images"),
         (["front", "RUN", "--with", "RUN"], "--with is for a search, RUN has drawn tickets"),
-        (["report", "RUN", "--beside", "RUN"], "--beside is for a search, RUN has drawn tickets"),
+        (["report", "RUN", "--beside", "RUN"], "--beside is for a search, RUN is a training"),
         (["search", "--set", "search.warm_start=RUN"], "RUN is no search of networks for images"),
         (["evaluate", "RUN/tickets/best", "--data", "digits"], "holds a ticket of a graph network"),
         (["cut", "RUN/tickets/best", "--keep", "0.5", "--to", "x"], "holds a ticket of a graph"),
