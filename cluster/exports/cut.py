@@ -21,7 +21,7 @@ from ...methods.photographs import photographs
 from ...methods.plan import Plan, Scope, trace
 from ...methods.surgery import Pruner
 from ...methods.taylor import Calibration
-from .export import certified_graph
+from .handing_out import certified_graph, identity
 
 RECALIBRATION_IMAGES, CERTIFIED_IMAGES = 1000, 16
 
@@ -90,15 +90,10 @@ def cut(
         "criterion": criterion,
         "scope": scope,
         "widths": list(chosen),
-        "groups": [group.name for group in plan.groups],
         **asdict(cost(chosen)),
         "dense": asdict(cost(plan.widths)),
-        "factory": model.factory,
-        "arguments": model.arguments,
-        "normalisation": asdict(model.normalisation),
-        "input": list(model.shape),
         "data": model.data,
-        "certificate": certificate.as_json(),
+        **identity(model, plan, certificate),
     }
     save(directory, network, onnx, card)
     return card

@@ -18,7 +18,7 @@ from ..profiling.targets import same_device, timed
 from ..runs.record import METHOD, Record
 from ..runs.results import Member, Trained
 from ..runs.workpiece import DENSE_WEIGHTS, Workpiece
-from .export import CERTIFIED_IMAGES, certified_graph, in_int8
+from .handing_out import CERTIFIED_IMAGES, certified_graph, identity, in_int8
 
 PRUNED = "pruned"
 """In a training's folder: the network that came of it."""
@@ -73,15 +73,10 @@ def hand_out(
         METHOD: method,
         **found,
         **told,
-        "groups": [group.name for group in prunable.plan.groups],
-        "factory": prunable.factory,
-        "arguments": prunable.arguments,
-        "normalisation": asdict(prunable.normalisation),
-        "input": list(prunable.shape),
         "data": dataset.name,
         "settings": config.clad.model_dump(mode="json"),
         "finetune": config.finetune.model_dump(mode="json"),
-        "certificate": certificate.as_json(),
+        **identity(prunable, prunable.plan, certificate),
     }
     save(folder, network, model, card, int8=int8)
     return found
