@@ -165,9 +165,8 @@ def _scale(config: GraphConfig) -> Scale:
     training = config.training
     room = max(1, available_cores() // training.threads)
     workers = room if isinstance(training.workers, str) else training.workers
-    return Scale.of(
-        min(workers, len(units_of(config))), training.least_workers, training.threads, gpu=False
-    )
+    at_once = config.search.window if config.search else len(units_of(config))
+    return Scale.of(min(workers, at_once), training.least_workers, training.threads, gpu=False)
 
 
 def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:

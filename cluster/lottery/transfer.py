@@ -48,15 +48,14 @@ class Transfer:
     def draw(self, kept: Kept) -> tuple[Kept, None]:
         """Return what the next round keeps."""
         number = kept.round + 1
-        if self._same and (known := self._drawn.kept(number)) is not None:
-            return Kept(number, kept.masks, known[0].edges), None
-        maskers = {}
-        for round_ in range(1, number + 1):
-            known = self._drawn.kept(round_)
-            assert known is not None
-            maskers[round_] = Masker(**self._arguments)
-            maskers[round_].load_state_dict(known[1])
-        edges = thinned(self._task.graphs, maskers, self._plan)
+        known = self._drawn.kept(number)
+        assert known is not None
+        drawn, state, _ = known
+        if self._same:
+            return Kept(number, kept.masks, drawn.edges), None
+        masker = Masker(**self._arguments)
+        masker.load_state_dict(state)
+        edges = thinned(self._task.graphs, {number: masker}, self._plan, kept=kept.edges)
         return Kept(number, kept.masks, edges), None
 
 

@@ -73,10 +73,16 @@ class Thinned(BaseTransform):  # type: ignore[misc]
         return thin
 
 
-def thinned(graphs: Graphs, maskers: Mapping[int, Masker], plan: Plan) -> Tensor:
-    """Return which edges are left, (edges,), after each round's masker has removed its share."""
+def thinned(
+    graphs: Graphs, maskers: Mapping[int, Masker], plan: Plan, *, kept: Tensor | None = None
+) -> Tensor:
+    """Return which edges are left, (edges,), after each round's masker has removed its share.
+
+    The first of them looks at the edges `kept`, of the same shape; without it at all.
+    """
     pruner = EdgePruner(graphs, rule=plan.rule, pairing=plan.pairing)
-    kept = torch.ones(graphs.edges.shape[1], dtype=torch.bool)
+    if kept is None:
+        kept = torch.ones(graphs.edges.shape[1], dtype=torch.bool)
     for number, masker in sorted(maskers.items()):
         with torch.no_grad():
             scores = steady(masker.eval().logits(graphs.features, graphs.edges[:, kept]))
