@@ -1,15 +1,13 @@
 """The search over what each round removes: alike for any number of workers, and gone on with."""
 
 import json
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import secateur
+from command_line import run
 from secateur.cluster.lottery.candidates import Found, every_found, found_of
 from secateur.cluster.lottery.graph_record import GraphRecord
 from secateur.cluster.lottery.lottery_search import left_of, space_of, steps_of, work
@@ -38,16 +36,16 @@ def config(**search) -> GraphConfig:
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory) -> Path:
     """What one worker alone has found."""
-    run = tmp_path_factory.mktemp("searched")
-    work(config(), wheels(lonely=True), run, rank=0, workers=1)
-    return run
+    folder = tmp_path_factory.mktemp("searched")
+    work(config(), wheels(lonely=True), folder, rank=0, workers=1)
+    return folder
 
 
-def compared(run: Path) -> list[tuple]:
+def compared(folder: Path) -> list[tuple]:
     """What is known of candidates, but for the time it took."""
     return [
         (one.number, one.genome, one.origin, one.error, one.edges, one.weights, one.scores)
-        for one in every_found(run)
+        for one in every_found(folder)
     ]
 
 
@@ -69,13 +67,13 @@ def test_what_is_left_is_what_the_genome_says(searched):
         assert one.error.low <= one.error.value <= one.error.high
 
 
-def test_two_workers_find_the_same_as_one(searched, tmp_path):
-    context = multiprocessing.get_context("spawn")
-    ask = partial(work, config(), wheels(lonely=True), tmp_path, workers=2)
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
-        for done in [pool.submit(ask, rank=rank) for rank in (0, 1)]:
-            done.result()
-    assert compared(tmp_path) == compared(searched)
+def test_a_job_of_two_workers_finds_the_same_as_one(searched, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    asked = config().model_dump(mode="json") | {"training": CONFIG["training"] | {"workers": 2}}
+    (tmp_path / "asked.yaml").write_text(json.dumps(asked))
+    run("train", "icpg", tmp_path / "asked.yaml", "--run", tmp_path / "run")
+    assert compared(tmp_path / "run") == compared(searched)
+    assert secateur.open_training(tmp_path / "run").state == "complete"
 
 
 def test_a_search_goes_on_and_does_nothing_again(searched, tmp_path):
