@@ -98,7 +98,6 @@ def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit, plan: 
         training.learning_rate,
         config.masker.learning_rate,
         training.weight_decay or 0.0,
-        training.precision,
     )
     return Lottery(
         task,

@@ -99,7 +99,6 @@ class GraphTraining(Section):
     batch: Annotated[int, Field(ge=2)] = 128
     learning_rate: Rate | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
     workers: Count | Literal["auto"] = "auto"
     least_workers: Count | None = None
     threads: Count = 1

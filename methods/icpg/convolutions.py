@@ -10,55 +10,40 @@ from typing import Literal
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch_geometric.nn import GCNConv, MessagePassing
+from torch_geometric.nn import GCNConv
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
-from torch_geometric.typing import OptTensor  # its inspection does not know the newer spelling
-from torch_geometric.utils import add_self_loops, softmax, spmm, to_torch_csr_tensor
+from torch_geometric.utils import add_self_loops, softmax
 
 from .compaction import Units
+from .neighbours import Neighbours
 
 Convolution = Literal["gcn", "gin", "gat", "mlp"]
 """What a layer does; `mlp` looks at each node alone."""
 
-Prepared = tuple[Tensor, Tensor | None]
-"""Edges of shape (2, edges), and their weights of shape (edges,), as the layers take them.
 
-Or the sparse matrix (targets, sources) of both, where nobody asks for the weights' gradient: sums
-over neighbours are several times as fast.
-"""
+def prepared(kind: Convolution, edges: Tensor, weights: Tensor | None, nodes: int) -> Neighbours:
+    """Do once what all layers of a kind need: GCN's normalisation, self-loops, the order of edges.
 
-
-def prepared(kind: Convolution, edges: Tensor, weights: Tensor | None, nodes: int) -> Prepared:
-    """Do once what all layers of a kind need: GCN's normalisation, GAT's self-loops."""
-    sparse = weights is None or not weights.requires_grad
-    sparse = sparse and not torch.is_autocast_enabled(edges.device.type)
+    `edges` are of shape (2, edges), `weights` of shape (edges,), 1 where there are none.
+    """
     match kind:
         case "gcn":
-            known = gcn_norm(edges, weights, nodes, add_self_loops=True, dtype=torch.float32)
-            if sparse:
-                known = _matrix(known[0], known[1], nodes), None
-        case "gin" if sparse and weights is None:
-            known = _matrix(edges, torch.ones(edges.shape[1]), nodes), None
+            edges, weights = gcn_norm(
+                edges, weights, nodes, add_self_loops=True, dtype=torch.float32
+            )
         case "gat":
             given = torch.ones(edges.shape[1]) if weights is None else weights
-            known = add_self_loops(edges, given, fill_value=1.0, num_nodes=nodes)
-        case _:
-            known = edges, weights
-    return known[0], known[1]
-
-
-def _matrix(edges: Tensor, weights: Tensor, nodes: int) -> Tensor:
-    unchecked = torch.sparse.check_sparse_tensor_invariants(False)  # type: ignore[no-untyped-call]
-    with unchecked:  # it is sound as it is made
-        matrix: Tensor = to_torch_csr_tensor(edges.flip(0), weights, (nodes, nodes))
-    return matrix
+            edges, weights = add_self_loops(edges, given, fill_value=1.0, num_nodes=nodes)
+        case "mlp":
+            edges, weights = edges[:, :0], None
+    return Neighbours.of(edges, weights, nodes)
 
 
 def convolution(kind: Convolution, ins: int, outs: int, *, heads: int = 1) -> nn.Module:
-    """Make a layer that takes (x, edges, weights), these two as `prepared`."""
+    """Make a layer that takes (x, neighbours), these as `prepared`."""
     match kind:
         case "gcn":
-            made: nn.Module = GCNConv(ins, outs, normalize=False)
+            made: nn.Module = GCN(ins, outs, normalize=False)
         case "gin":
             made = GIN(ins, outs)
         case "gat":
@@ -107,47 +92,47 @@ def linear(ins: int, outs: int, *, bias: bool = True) -> nn.Linear:
 
 
 class Alone(nn.Module):
-    """A linear layer that takes edges and looks at none."""
+    """A linear layer that is given neighbours and looks at none."""
 
     def __init__(self, ins: int, outs: int) -> None:
         super().__init__()
         self.linear = linear(ins, outs)
 
-    def forward(self, x: Tensor, _edges: Tensor, _weights: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, _neighbours: Neighbours) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
         found: Tensor = self.linear(x)
         return found
 
 
-class GIN(MessagePassing):  # type: ignore[misc]
+class GCN(GCNConv):  # type: ignore[misc]
+    """Kipf and Welling, ICLR 2017: the weighed sum of the neighbours' linear images."""
+
+    def forward(self, x: Tensor, neighbours: Neighbours) -> Tensor:
+        """Return (nodes, outs) for (nodes, ins)."""
+        found: Tensor = neighbours.sum(self.lin(x)) + self.bias
+        return found
+
+
+class GIN(nn.Module):
     """Xu et al., ICLR 2019: a perceptron of (1 + eps) x plus the weighted sum of the neighbours."""
 
     def __init__(self, ins: int, outs: int) -> None:
-        super().__init__(aggr="add")
+        super().__init__()
         self.eps = nn.Parameter(torch.zeros(1))
         self.first, self.second = linear(ins, outs), linear(outs, outs)
 
-    def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, neighbours: Neighbours) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
-        around = self.propagate(edges, x=x, weights=weights)
-        found: Tensor = self.second(F.relu(self.first((1 + self.eps) * x + around)))
+        seen = (1 + self.eps) * x + neighbours.sum(x)
+        found: Tensor = self.second(F.relu(self.first(seen)))
         return found
 
-    def message(self, x_j: Tensor, weights: OptTensor) -> Tensor:
-        """What a neighbour says, (edges, ins)."""
-        return x_j if weights is None else weights.unsqueeze(1) * x_j
 
-    def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:
-        """The sums over neighbours at once, (nodes, ins)."""
-        sums: Tensor = spmm(adj_t, x, "sum")
-        return sums
-
-
-class GAT(MessagePassing):  # type: ignore[misc]
+class GAT(nn.Module):
     """Velickovic et al., ICLR 2018, heads side by side; the weight comes after the softmax."""
 
     def __init__(self, ins: int, outs: int, *, heads: int) -> None:
-        super().__init__(aggr="add", node_dim=0)
+        super().__init__()
         if outs % heads:
             raise ValueError(f"the channels of GAT, {outs}, must be a multiple of heads, {heads}")
         self.heads, self.linear = heads, linear(ins, outs, bias=False)
@@ -157,17 +142,14 @@ class GAT(MessagePassing):  # type: ignore[misc]
         for one in (self.source, self.target):
             nn.init.xavier_uniform_(one)
 
-    def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, neighbours: Neighbours) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
         seen = self.linear(x).view(len(x), self.heads, -1)
         scores = [(seen * vector).sum(dim=2) for vector in (self.source, self.target)]
-        raw = F.leaky_relu(scores[0][edges[0]] + scores[1][edges[1]], 0.2)
-        attention = softmax(raw, edges[1], num_nodes=len(x))
-        if weights is not None:
-            attention = attention * weights.unsqueeze(1)
-        found: Tensor = self.propagate(edges, seen=seen, attention=attention).flatten(1)
-        return found + self.bias
-
-    def message(self, seen_j: Tensor, attention: Tensor) -> Tensor:
-        """What a neighbour says, (edges, heads, channels)."""
-        return attention.unsqueeze(2) * seen_j
+        sources, targets = neighbours.sources, neighbours.targets
+        raw = F.leaky_relu(scores[0][sources] + scores[1][targets], 0.2)
+        attention = softmax(raw, targets, num_nodes=len(x)) * neighbours.weights.unsqueeze(1)
+        heads = [
+            neighbours.weighed(attention[:, head]).sum(seen[:, head]) for head in range(self.heads)
+        ]
+        return torch.cat(heads, dim=1) + self.bias

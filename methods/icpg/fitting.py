@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..precision import Precision
 from .graphs import Batch
 from .masker import Masker
 from .task import Part, Split, Task
@@ -28,7 +27,6 @@ class Recipe:
     learning_rate: float
     masker_rate: float
     weight_decay: float
-    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +84,14 @@ def fit(
                 one.train()
             for batch, rows in task.batches(split, "train", recipe.batch, order):
                 adam.zero_grad()
-                logits = answers(network, batch, masker, recipe.precision)
+                logits = answers(network, batch, masker)
                 labels = batch.labels
                 loss = _loss(logits, labels) if rows is None else _loss(logits[rows], labels[rows])
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
                 apply(masks, network)
             (loss_now, validation), (_, test) = judge(
-                network, task, split, ("validation", "test"), masker, recipe.precision
+                network, task, split, ("validation", "test"), masker
             )
             if not loss_now < float("inf"):
                 raise FloatingPointError(
@@ -111,17 +109,11 @@ def fit(
     return replace(best.fitted, best_test=best_test)
 
 
-def answers(
-    network: nn.Module, batch: Batch, masker: Masker | None = None, precision: Precision = "fp32"
-) -> Tensor:
+def answers(network: nn.Module, batch: Batch, masker: Masker | None = None) -> Tensor:
     """Return the network's logits, edges weighed by the masker if there is one."""
-    device = batch.features.device.type
-    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        weights = None if masker is None else masker(batch.features, batch.edges)
-        logits: Tensor = network(
-            batch.features, batch.edges, edge_weight=weights, batch=batch.graph
-        )
-    return logits.float()
+    weights = None if masker is None else masker(batch.features, batch.edges)
+    logits: Tensor = network(batch.features, batch.edges, edge_weight=weights, batch=batch.graph)
+    return logits
 
 
 def judge(
@@ -130,7 +122,6 @@ def judge(
     split: Split,
     parts: Sequence[Part],
     masker: Masker | None = None,
-    precision: Precision = "fp32",
 ) -> list[tuple[float, float]]:
     """Return the mean loss and the score on each part, in evaluation mode."""
     modes = [(one, one.training) for one in (network, masker) if one is not None]
@@ -138,10 +129,10 @@ def judge(
         one.eval()
     with torch.no_grad():
         if task.one_graph:  # all its nodes are told at once
-            logits = answers(network, task.graphs.whole, masker, precision)
+            logits = answers(network, task.graphs.whole, masker)
             told = [(logits[split.of(p)], task.graphs.labels[split.of(p)]) for p in parts]
         else:
-            told = [_told(network, task, split, part, masker, precision) for part in parts]
+            told = [_told(network, task, split, part, masker) for part in parts]
         judged = [(float(_loss(*one)), _score(*one)) for one in told]
     for one, mode in modes:
         one.train(mode)
@@ -154,11 +145,10 @@ def _told(
     split: Split,
     part: Part,
     masker: Masker | None,
-    precision: Precision,
 ) -> tuple[Tensor, Tensor]:
     """The logits and the labels of all graphs of a part."""
     pairs = [
-        (answers(network, batch, masker, precision), batch.labels)
+        (answers(network, batch, masker), batch.labels)
         for batch, _ in task.batches(split, part, EVALUATED)
     ]
     logits, labels = (torch.cat(one) for one in zip(*pairs, strict=True))

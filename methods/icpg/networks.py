@@ -12,6 +12,7 @@ from torch_geometric.nn import global_add_pool
 
 from .compaction import Units
 from .convolutions import Convolution, Ports, convolution, linear, ports, prepared
+from .sparse_features import dropout, sparse
 
 
 class Stack(nn.Module):
@@ -28,10 +29,10 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
         """Return (nodes, hidden) for (nodes, ins)."""
-        edges, weights = prepared(self.kind, edges, weights, len(x))
+        neighbours = prepared(self.kind, edges, weights, len(x))
         x = self.linear(self.norm(x))
         for norm, layer in zip(self.norms, self.layers, strict=True):
-            x = F.relu(layer(norm(x), edges, weights))
+            x = F.relu(layer(norm(x), neighbours))
         return x
 
     def units(self, name: str, reader: str) -> tuple[Units, list[Units]]:
@@ -60,11 +61,12 @@ class Plain(nn.Module):
 
     def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
         """Return (nodes, last width) for (nodes, first width)."""
-        edges, weights = prepared(self.kind, edges, weights, len(x))
+        neighbours = prepared(self.kind, edges, weights, len(x))
+        x = x if self.kind == "gin" else sparse(x)  # which begins with sums, not with a product
         for place, layer in enumerate(self.layers):
             if place:
                 x = F.relu(x)
-            x = layer(F.dropout(x, self.dropout, self.training), edges, weights)
+            x = layer(dropout(x, self.dropout, self.training), neighbours)
         return x
 
     def units(self, name: str) -> tuple[Units, list[Units]]:

@@ -13,7 +13,7 @@ WEIGHTS = torch.rand(EDGES.shape[1], generator=torch.Generator().manual_seed(1))
 
 def computed(kind: str, layer: torch.nn.Module, weights: Tensor | None) -> Tensor:
     with torch.no_grad():
-        return layer(X, *prepared(kind, EDGES, weights, NODES))
+        return layer(X, prepared(kind, EDGES, weights, NODES))
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
@@ -61,7 +61,7 @@ def test_weights_of_one_change_nothing_and_edges_of_weight_0_say_nothing(kind):
     moved = X.clone()
     moved[5] += 10
     with torch.no_grad():
-        before, after = (layer(x, *prepared(kind, EDGES, without, NODES)) for x in (X, moved))
+        before, after = (layer(x, prepared(kind, EDGES, without, NODES)) for x in (X, moved))
     others = torch.arange(NODES) != 5
     if kind == "gat":  # its softmax is before the weights: who is not heard is still counted
         others[1] = False
@@ -90,7 +90,7 @@ def test_a_graph_without_edges_is_computed(kind):
     layer = convolution(kind, INS, OUTS)
     none = torch.empty(2, 0, dtype=torch.int64)
     with torch.no_grad():
-        found = layer(X, *prepared(kind, none, None, NODES))
-        weighed = layer(X, *prepared(kind, none, torch.empty(0), NODES))
+        found = layer(X, prepared(kind, none, None, NODES))
+        weighed = layer(X, prepared(kind, none, torch.empty(0), NODES))
     assert found.shape == (NODES, OUTS)
     torch.testing.assert_close(found, weighed)

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from torch import Tensor
+
+from secateur.methods.icpg.neighbours import Neighbours
+
+NODES = 6
+EDGES = torch.tensor([[3, 0, 1, 4, 2, 0, 1], [1, 1, 0, 4, 1, 2, 0]])  # 1 -> 0 twice, 5 alone
+NONE = torch.empty(2, 0, dtype=torch.int64)
+
+
+def drawn(*shape: int) -> Tensor:
+    draws = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(*shape, generator=draws, dtype=torch.float64).requires_grad_()
+
+
+def by_messages(x: Tensor, edges: Tensor, weights: Tensor) -> Tensor:
+    """Every message by itself."""
+    messages = x[edges[0]] * weights[:, None]
+    return torch.zeros_like(x).index_add(0, edges[1], messages)
+
+
+@pytest.mark.parametrize("edges", [EDGES, NONE])
+def test_sums_are_those_of_messages_and_so_are_their_gradients(edges):
+    x, weights = drawn(NODES, 3), drawn(edges.shape[1])
+
+    def summed(x: Tensor, weights: Tensor) -> Tensor:
+        return Neighbours.of(edges, weights, NODES).sum(x)
+
+    torch.testing.assert_close(summed(x, weights), by_messages(x, edges, weights))
+    assert torch.autograd.gradcheck(summed, (x, weights))
+
+
+def test_without_weights_all_weigh_1():
+    x = drawn(NODES, 2).float()
+    expected = by_messages(x, EDGES, torch.ones(EDGES.shape[1]))
+    torch.testing.assert_close(Neighbours.of(EDGES, None, NODES).sum(x), expected)
+
+
+def test_only_what_learns_has_a_gradient():
+    x, weights = drawn(NODES, 2), drawn(EDGES.shape[1])
+    Neighbours.of(EDGES, weights.detach(), NODES).sum(x).sum().backward()
+    assert x.grad is not None
+    Neighbours.of(EDGES, weights, NODES).sum(x.detach()).sum().backward()
+    heard = x.detach()[EDGES[0]].sum(dim=1)
+    torch.testing.assert_close(weights.grad, heard)
+
+
+def test_other_weights_go_in_the_order_of_targets():
+    neighbours = Neighbours.of(EDGES, None, NODES)
+    assert neighbours.targets.tolist() == sorted(EDGES[1].tolist())
+    x = drawn(NODES, 2).float()
+    numbers = torch.arange(1.0, EDGES.shape[1] + 1)
+    edges = torch.stack([neighbours.sources, neighbours.targets])
+    torch.testing.assert_close(neighbours.weighed(numbers).sum(x), by_messages(x, edges, numbers))
