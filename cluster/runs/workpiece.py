@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors.torch import save as save_tensors
 from torch import nn
 
 from ...methods.accuracy import Normalisation
@@ -15,6 +14,7 @@ from ...methods.cost_model import CostModel
 from ...methods.criteria import FROM_WEIGHTS, Ranking, Rankings, rankings
 from ...methods.datasets import Dataset, load_dataset
 from ...methods.exported import build
+from ...methods.exported import tensors as as_file
 from ...methods.networks import initialised
 from ...methods.onnx_graph import OnnxTemplate, export
 from ...methods.plan import Plan, trace
@@ -132,7 +132,7 @@ def finish_workpiece(
         _train(config, dataset, network, say)
         plan = plan_network(config, network, dataset)  # proven again, on the weights that count
     if not (directory / DENSE_WEIGHTS).is_file():
-        write_whole(directory / DENSE_WEIGHTS, save_tensors(state_of(network)))
+        write_whole(directory / DENSE_WEIGHTS, as_file(state_of(network)))
     if not (directory / DENSE_ONNX).is_file():
         say("exporting the dense network to ONNX")
         inputs = _normalisation(dataset)(dataset.train[:8])
@@ -181,7 +181,7 @@ def _rankings(
             for name, ranking in zip(criteria, found, strict=True)
             for group in groups
         }
-        write_whole(path, save_tensors(tensors))
+        write_whole(path, as_file(tensors))
     ranks = read_weights(path)
     return tuple(tuple(ranks[f"{name}.{group}"].numpy() for group in groups) for name in criteria)
 
