@@ -1,7 +1,6 @@
 """Accuracy: BatchNorm recalibration and the top-1 error with its interval."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,23 +8,10 @@ from torch import Tensor, nn
 
 from ..search.candidate import Estimate
 from .images import Images
+from .normalisation import Normalisation
 from .surgery import Pruner
 
 CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """How pixels become inputs: (pixel / 255 - mean) / std, per channel."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def __call__(self, images: Images) -> Tensor:
-        """Return float32 inputs, shape (images, channels, height, width), channels last."""
-        pixels = torch.from_numpy(images.pixels.astype(np.float32)) / 255.0
-        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
-        return ((pixels - mean) / std).permute(0, 3, 1, 2)
 
 
 def recalibrate(network: nn.Module, inputs: Tensor, *, batch: int = 250) -> nn.Module:

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .accuracy import Normalisation
 from .image_folder import Pictures
 from .images import Images
+from .normalisation import Normalisation
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..search.candidate import Estimate
-from .accuracy import Normalisation, error_estimate, predictions
+from .accuracy import error_estimate, predictions
 from .datasets import load_dataset
 from .exported import INT8, ONNX, load, network_card
 from .images import Images
+from .normalisation import Normalisation
 from .onnx_graph import INPUT
 from .session import open_session
 from .target import Target

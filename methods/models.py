@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from .accuracy import Normalisation
 from .exported import build, load, network_card, rebuild
 from .import_path import resolve
+from .normalisation import Normalisation
 from .weights import assign, read_weights
 
 Shape = tuple[int, int, int]

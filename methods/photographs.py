@@ -5,8 +5,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import Tensor
 
-from .accuracy import Normalisation
 from .images import Images
+from .normalisation import Normalisation
 
 
 def photographs(shape: tuple[int, int, int], normalisation: Normalisation) -> Tensor:

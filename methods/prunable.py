@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from .accuracy import Normalisation
 from .criteria import Rankings
 from .exported import build
+from .normalisation import Normalisation
 from .plan import Plan
 from .surgery import Pruner
 from .weights import State, assign

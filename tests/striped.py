@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur.methods.accuracy import Normalisation
 from secateur.methods.batches import Batches
 from secateur.methods.images import Images
 from secateur.methods.networks import ResNet, initialised
+from secateur.methods.normalisation import Normalisation
 from secateur.methods.training import train
 
 NORMALISATION = Normalisation((0.5,), (0.25,))

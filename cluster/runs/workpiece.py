@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...methods.accuracy import Normalisation
 from ...methods.certificate import verify_graph, verify_plan
 from ...methods.cost_model import CostModel
 from ...methods.criteria import FROM_WEIGHTS, Ranking, Rankings, rankings
@@ -16,6 +15,7 @@ from ...methods.datasets import Dataset, load_dataset
 from ...methods.exported import build
 from ...methods.exported import tensors as as_file
 from ...methods.networks import initialised
+from ...methods.normalisation import Normalisation
 from ...methods.onnx_graph import OnnxTemplate, export
 from ...methods.plan import Plan, trace
 from ...methods.prunable import Prunable

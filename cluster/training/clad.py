@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tensorboardX import SummaryWriter
 from torch import nn
 
-from ...methods.accuracy import Normalisation
 from ...methods.attention import AttentionTransfer
 from ...methods.batches import Batches, require_batches
 from ...methods.clad.cutting import ranking_by, widths_for
@@ -27,6 +26,7 @@ from ...methods.datasets import Dataset
 from ...methods.finetune import Recipe
 from ...methods.images import Images
 from ...methods.models import load_model
+from ...methods.normalisation import Normalisation
 from ...methods.plan import Plan
 from ...methods.prunable import Prunable
 from ...methods.snapshot import Snapshot

@@ -8,8 +8,8 @@ from secateur.cluster.runs.workpiece import Workpiece
 from secateur.cluster.settings.checked import ConfigError
 from secateur.cluster.settings.config import check_config
 from secateur.cluster.warm_start import Earlier
-from secateur.methods.accuracy import Normalisation
 from secateur.methods.criteria import rankings
+from secateur.methods.normalisation import Normalisation
 from secateur.methods.prunable import Prunable
 from secateur.methods.weights import state_of
 from secateur.search.algorithm import Search

@@ -10,7 +10,6 @@ from PIL import Image
 
 from secateur.cluster.settings.config import read_config
 from secateur.cluster.training.clad import lesson_of, taught_recipe, widths_of
-from secateur.methods.accuracy import Normalisation
 from secateur.methods.batches import Batches
 from secateur.methods.clad.cutting import ranking_by
 from secateur.methods.clad.learning import Learning
@@ -19,6 +18,7 @@ from secateur.methods.datasets import Dataset, load_dataset
 from secateur.methods.exported import build
 from secateur.methods.finetune import finetune
 from secateur.methods.images import Images
+from secateur.methods.normalisation import Normalisation
 from secateur.methods.plan import trace
 from secateur.methods.snapshot import Snapshot
 from secateur.methods.surgery import Pruner, fit

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from secateur.methods.accuracy import (
     AccuracyMeter,
-    Normalisation,
     error_estimate,
     predictions,
     recalibrate,
@@ -16,6 +15,7 @@ from secateur.methods.accuracy import (
 from secateur.methods.datasets import cifar10
 from secateur.methods.images import Images
 from secateur.methods.networks import cifar_resnet
+from secateur.methods.normalisation import Normalisation
 from secateur.methods.weights import assign, read_weights
 
 RNG = np.random.default_rng(0)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from secateur.methods.accuracy import Normalisation
 from secateur.methods.datasets import digits
 from secateur.methods.evaluation import evaluate
 from secateur.methods.exported import build, save
+from secateur.methods.normalisation import Normalisation
 from secateur.methods.onnx_graph import export
 
 FACTORY = "secateur.methods.networks:ResNet"

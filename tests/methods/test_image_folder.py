@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from secateur.methods.accuracy import Normalisation
 from secateur.methods.batches import Batches
 from secateur.methods.datasets import load_dataset
 from secateur.methods.image_folder import SIDE, read_folder
+from secateur.methods.normalisation import Normalisation
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import pickle
 import pytest
 import torch
 
-from secateur.methods.accuracy import Normalisation
 from secateur.methods.criteria import rankings
+from secateur.methods.normalisation import Normalisation
 from secateur.methods.prunable import Prunable
 from secateur.methods.weights import state_of
 
