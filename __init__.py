@@ -4,9 +4,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cluster.exports.loading import load
     from .cluster.run import Run, launch, open_run
     from .cluster.training_run import TrainingRun, open_training, train
-    from .methods.loading import load
 
 __version__ = version("secateur")
 __all__ = [
@@ -24,7 +24,7 @@ _HOMES = {
     "Run": "cluster.run",
     "TrainingRun": "cluster.training_run",
     "launch": "cluster.run",
-    "load": "methods.loading",
+    "load": "cluster.exports.loading",
     "open_run": "cluster.run",
     "open_training": "cluster.training_run",
     "train": "cluster.training_run",

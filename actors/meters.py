@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
-from ..methods.accuracy import CPU, AccuracyMeter, exact_gpu
-from ..methods.fingerprint import fingerprint
-from ..methods.images import Images
-from ..methods.latency import Protocol
-from ..methods.onnx_graph import OnnxTemplate
-from ..methods.prunable import Prunable
-from ..methods.target import Target
-from ..methods.target_meter import TargetMeter
+from ..methods.data.images import Images
+from ..methods.measuring.fingerprint import fingerprint
+from ..methods.measuring.latency import Protocol
+from ..methods.measuring.target import Target
+from ..methods.measuring.target_meter import TargetMeter
+from ..methods.models.accuracy import CPU, AccuracyMeter, exact_gpu
+from ..methods.models.prunable import Prunable
+from ..methods.pruning.onnx_graph import OnnxTemplate
 from ..search.candidate import Estimate
 from .job import DEVICE, OPERATORS, Job, Quantity, Reading, once
 from .worker import Measure

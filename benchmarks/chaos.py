@@ -39,7 +39,7 @@ from secateur.actors.worker import Measure
 from secateur.cluster.runs.archive import archive_hash
 from secateur.cluster.runs.coordinator import Coordinator
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.candidate import Estimate
 from secateur.search.goals import Goals

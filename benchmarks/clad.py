@@ -38,10 +38,10 @@ from secateur.cluster.settings.config import Config, read_config
 from secateur.cluster.training.clad import taught_recipe
 from secateur.cluster.training.finetune import batches_of, scale_of
 from secateur.methods.clad.losses import Macs
-from secateur.methods.counts import Counts
-from secateur.methods.finetune import finetune
-from secateur.methods.snapshot import Snapshot
-from secateur.methods.surgery import Pruner
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.surgery import Pruner
+from secateur.methods.tensors.snapshot import Snapshot
+from secateur.methods.training.finetune import finetune
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "clad": {},

@@ -44,7 +44,7 @@ from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.actors.worker import Measure
 from secateur.cluster.runs.coordinator import Coordinator
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation

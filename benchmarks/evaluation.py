@@ -22,14 +22,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from secateur.methods.accuracy import predictions, recalibrate
-from secateur.methods.counts import Counts
+from secateur.methods.measuring.session import open_session
+from secateur.methods.models.accuracy import predictions, recalibrate
 from secateur.methods.networks import cifar_resnet, initialised
-from secateur.methods.onnx_graph import INPUT, OnnxTemplate, export
-from secateur.methods.plan import trace
-from secateur.methods.session import open_session
-from secateur.methods.surgery import Pruner
-from secateur.methods.weights import state_of
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.onnx_graph import INPUT, OnnxTemplate, export
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner
+from secateur.methods.tensors.weights import state_of
 
 PEER, OURS = "masked, PyTorch", "sliced, channels last (ours)"
 ONNX_BATCH = 50

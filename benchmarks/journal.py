@@ -23,7 +23,7 @@ from secateur.actors.fleet import LocalFleet
 from secateur.actors.job import Answer, Quantity
 from secateur.cluster.runs.coordinator import Coordinator
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.candidate import Candidate, Estimate
 from secateur.search.goals import Goals

@@ -38,9 +38,9 @@ from untrained import Untrained
 
 import secateur
 from secateur.cluster.settings.config import Config, read_config
-from secateur.methods.latency import Protocol
-from secateur.methods.target import Target
-from secateur.methods.target_meter import TargetMeter
+from secateur.methods.measuring.latency import Protocol
+from secateur.methods.measuring.target import Target
+from secateur.methods.measuring.target_meter import TargetMeter
 from secateur.search.candidate import Estimate
 
 HERE = Path(__file__).parent

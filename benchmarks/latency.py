@@ -39,12 +39,12 @@ from scipy.stats import kendalltau
 from untrained import Untrained
 
 from secateur.actors.cores import confined, split_cores
-from secateur.methods.counts import Counts
-from secateur.methods.latency import Protocol
+from secateur.methods.measuring.latency import Protocol
+from secateur.methods.measuring.session import open_session, random_inputs
+from secateur.methods.measuring.target import Target
+from secateur.methods.measuring.target_meter import TargetMeter
 from secateur.methods.networks import cifar_mobilenet_v2, cifar_resnet
-from secateur.methods.session import open_session, random_inputs
-from secateur.methods.target import Target
-from secateur.methods.target_meter import TargetMeter
+from secateur.methods.pruning.counts import Counts
 from secateur.search.candidate import Estimate
 from secateur.search.surrogate import Surrogate
 from secateur.surrogates.latency_model import latency_model

@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from secateur.methods.accuracy import recalibrate
-from secateur.methods.certificate import certify, verify_graph, verify_plan
-from secateur.methods.counts import Counts
-from secateur.methods.models import Model, load_model
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.photographs import photographs
-from secateur.methods.plan import Scope, trace
-from secateur.methods.surgery import Pruner
-from secateur.methods.weights import state_of
+from secateur.methods.data.photographs import photographs
+from secateur.methods.models.accuracy import recalibrate
+from secateur.methods.models.named import Model, load_model
+from secateur.methods.pruning.certificate import certify, verify_graph, verify_plan
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+from secateur.methods.pruning.plan import Scope, trace
+from secateur.methods.pruning.surgery import Pruner
+from secateur.methods.tensors.weights import state_of
 
 CIFAR = "secateur.methods.networks"
 NETWORKS = (
@@ -154,8 +154,8 @@ def main() -> None:
 
 
 def _cifar_resnet(factory: str, depth: int) -> Model:
-    from secateur.methods.exported import build
-    from secateur.methods.models import IMAGENET
+    from secateur.methods.models.exported import build
+    from secateur.methods.models.named import IMAGENET
 
     arguments = {"depth": depth}
     network = build(factory, arguments).eval()

@@ -31,7 +31,7 @@ from rich.table import Table
 import secateur
 from secateur.cluster.profiling.targets import protocol_for, target_for
 from secateur.cluster.runs.workpiece import open_workpiece
-from secateur.methods.target_meter import TargetMeter
+from secateur.methods.measuring.target_meter import TargetMeter
 from secateur.search.indicators import running_hypervolume
 
 DIGITS = {

@@ -37,7 +37,7 @@ from scipy.stats import wilcoxon
 from threadpoolctl import threadpool_limits
 
 from secateur.cluster.settings.config import Config, Fidelity
-from secateur.methods.accuracy import error_estimate
+from secateur.methods.models.accuracy import error_estimate
 from secateur.search.algorithm import Algorithm, Search
 from secateur.search.baselines import RandomSearch, UniformScaling
 from secateur.search.candidate import Candidate, Estimate, Evaluation

@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from secateur.methods.criteria import Kept
 from secateur.methods.networks import cifar_resnet
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.plan import Plan, trace
-from secateur.methods.surgery import Pruner, fit
-from secateur.methods.weights import state_of
+from secateur.methods.pruning.criteria import Kept
+from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+from secateur.methods.pruning.plan import Plan, trace
+from secateur.methods.pruning.surgery import Pruner, fit
+from secateur.methods.tensors.weights import state_of
 
 
 def measure(network: nn.Module, example: Tensor, repeats: int) -> dict[str, float]:

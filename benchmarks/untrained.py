@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from secateur.methods.cost_model import CostModel
 from secateur.methods.networks import cifar_resnet, initialised
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.plan import trace
-from secateur.methods.surgery import Pruner
+from secateur.methods.pruning.cost_model import CostModel
+from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner
 
 SHAPE = (3, 32, 32)
 

@@ -16,7 +16,7 @@ from ..actors.meters import (
     load_latency,
 )
 from ..actors.ray_fleet import RESOURCE, RayFleet
-from ..methods.quantised import CALIBRATION_IMAGES
+from ..methods.measuring.quantised import CALIBRATION_IMAGES
 from ..search.candidate import Estimate
 from .on_ray.ray_cluster import ray_at
 from .profiling.targets import protocol_for, target_for

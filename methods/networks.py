@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from .zero_channels import ZeroChannels
+from .tensors.zero_channels import ZeroChannels
 
 Shortcut = Literal["padding", "projection"]
 

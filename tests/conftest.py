@@ -74,9 +74,9 @@ def tiny() -> SimpleNamespace:
     import torch
 
     from secateur.methods.networks import ResNet
-    from secateur.methods.onnx_graph import OnnxTemplate, export
-    from secateur.methods.plan import trace
-    from secateur.methods.surgery import Pruner
+    from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+    from secateur.methods.pruning.plan import trace
+    from secateur.methods.pruning.surgery import Pruner
 
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from secateur.methods.batches import Batches
-from secateur.methods.images import Images
+from secateur.methods.data.batches import Batches
+from secateur.methods.data.images import Images
+from secateur.methods.data.normalisation import Normalisation
 from secateur.methods.networks import ResNet, initialised
-from secateur.methods.normalisation import Normalisation
-from secateur.methods.training import train
+from secateur.methods.training.from_scratch import train
 
 NORMALISATION = Normalisation((0.5,), (0.25,))
 

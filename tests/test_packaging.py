@@ -21,7 +21,7 @@ BELOW = {
     "cluster": {"search", "surrogates", "methods", "actors"},
 }
 GROUND = {"settings", "storage"}
-ROOMS = {  # of cluster, and the rooms below each; "" is what stands in cluster itself
+CLUSTER: dict[str, set[str]] = {
     "settings": set(),
     "storage": set(),
     "on_ray": GROUND,
@@ -32,8 +32,22 @@ ROOMS = {  # of cluster, and the rooms below each; "" is what stands in cluster 
     "training": {*GROUND, "runs", "profiling", "reports", "exports", "on_ray"},
     "lottery": {*GROUND, "runs", "reports", "training", "on_ray"},
 }
-ROOMS[""] = set(ROOMS)
-ROOMS["commands"] = set(ROOMS)
+CLUSTER[""] = set(CLUSTER)
+CLUSTER["commands"] = set(CLUSTER)
+METHODS: dict[str, set[str]] = {
+    "tensors": set(),
+    "measuring": set(),
+    "": {"tensors"},
+    "data": {"", "tensors"},
+    "pruning": {"tensors", "measuring"},
+    "training": {"tensors", "data"},
+    "models": {"", "tensors", "data", "pruning", "measuring"},
+    "clad": {"tensors", "data", "pruning", "training"},
+    "icpg": {"", "tensors", "measuring", "models"},
+}
+ROOMS = {"cluster": CLUSTER, "methods": METHODS}
+"""The rooms of a folder, and those below each; "" is what stands in the folder itself."""
+
 WITHOUT_TORCH = ["search", "surrogates", "actors", "cluster.commands.cli", "cluster.storage"]
 
 
@@ -117,16 +131,23 @@ def test_arrows_only_point_down(module):
 
 
 def room_of(name: str) -> str:
-    """The room of cluster that a full name of cluster lies in."""
-    parts = name.split(".")
-    return parts[2] if parts[2] in ROOMS else ""
+    """The room that a full name lies in."""
+    room = name.split(".")[2]
+    return room if room in ROOMS[folder_of(name)] else ""
 
 
-@pytest.mark.parametrize("module", [name for name in INNER if folder_of(name) == "cluster"])
-def test_arrows_between_the_rooms_of_cluster_only_point_down(module):
-    room = room_of(module)
-    ours = {name for name in imports_of(module) if name.startswith("secateur.cluster.")}
-    assert {room_of(name) for name in ours} <= ROOMS[room] | {room}
+@pytest.mark.parametrize("module", [name for name in INNER if folder_of(name) in ROOMS])
+def test_arrows_between_rooms_only_point_down(module):
+    folder, room = folder_of(module), room_of(module)
+    ours = {name for name in imports_of(module) if folder_of(name) == folder}
+    assert {room_of(name) for name in ours} <= ROOMS[folder][room] | {room}
+
+
+def test_every_room_is_known():
+    for folder, rooms in ROOMS.items():
+        assert {f"secateur.{folder}.{room}".rstrip(".") for room in rooms} == {
+            name for name in PACKAGES if f"{name}.".startswith(f"secateur.{folder}.")
+        }
 
 
 @pytest.mark.parametrize("module", INNER)

@@ -273,7 +273,7 @@ def doctor(context: click.Context, config: Path | None, address: str) -> None:
 @json_option
 def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_json: bool) -> None:
     """Measure the accuracy of the exported network in DIRECTORY, by PyTorch and by ONNX Runtime."""
-    from ...methods.evaluation import evaluate as measure
+    from ...methods.models.evaluation import evaluate as measure
 
     values = measure(directory, data=data, root=data_root, split=split)
     if as_json:
@@ -352,7 +352,7 @@ def inspect(
     model: str, data_root: Path | None, shape: str | None, scope: Any, as_json: bool
 ) -> None:
     """List the groups of channels of MODEL that can be cut, and what cannot."""
-    from ...methods.models import load_model
+    from ...methods.models.named import load_model
     from ..exports.cut import inspect as look
     from .printed import print_groups
 
@@ -386,7 +386,7 @@ def cut(
     target: Path,
 ) -> None:
     """Cut MODEL without a search and export what is left."""
-    from ...methods.models import load_model
+    from ...methods.models.named import load_model
     from ..exports.cut import cut as cut_model
     from .printed import print_card
 

@@ -14,7 +14,7 @@ from ..runs.quantity import Quantity, quantities
 from ..runs.results import Member, Results
 
 if TYPE_CHECKING:
-    from ...methods.plan import Plan  # what imports torch is named only
+    from ...methods.pruning.plan import Plan  # what imports torch is named only
     from ..exports.cut import GroupRow
 
 

@@ -2,8 +2,8 @@
 
 import click
 
-from ...methods.fingerprint import described
-from ...methods.latency import Comparison
+from ...methods.measuring.fingerprint import described
+from ...methods.measuring.latency import Comparison
 from ..profiling.profile import Profile
 from ..profiling.sweep import Swept
 from ..runs.quantity import Quantity

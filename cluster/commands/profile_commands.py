@@ -125,7 +125,7 @@ def _sweep(
     shape: str | None,
     as_json: bool,
 ) -> None:
-    from ...methods.models import load_model
+    from ...methods.models.named import load_model
     from ..profiling.sweep import sweep
     from .printed_profile import print_swept
 

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...methods.accuracy import recalibrate
-from ...methods.certificate import verify_graph, verify_plan
-from ...methods.cost_model import CostModel
-from ...methods.counts import Counts
-from ...methods.criteria import rankings
-from ...methods.datasets import Dataset, load_dataset
-from ...methods.exported import save
-from ...methods.models import Model
-from ...methods.onnx_graph import OnnxTemplate, export
-from ...methods.photographs import photographs
-from ...methods.plan import Plan, Scope, trace
-from ...methods.surgery import Pruner
-from ...methods.taylor import Calibration
+from ...methods.data.datasets import Dataset, load_dataset
+from ...methods.data.photographs import photographs
+from ...methods.models.accuracy import recalibrate
+from ...methods.models.exported import save
+from ...methods.models.named import Model
+from ...methods.pruning.certificate import verify_graph, verify_plan
+from ...methods.pruning.cost_model import CostModel
+from ...methods.pruning.counts import Counts
+from ...methods.pruning.criteria import rankings
+from ...methods.pruning.onnx_graph import OnnxTemplate, export
+from ...methods.pruning.plan import Plan, Scope, trace
+from ...methods.pruning.surgery import Pruner
+from ...methods.pruning.taylor import Calibration
 from .handing_out import certified_graph, identity
 
 RECALIBRATION_IMAGES, CERTIFIED_IMAGES = 1000, 16

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from ...methods.accuracy import AccuracyMeter
-from ...methods.exported import read_card, save
+from ...methods.models.accuracy import AccuracyMeter
+from ...methods.models.exported import read_card, save
 from ..runs.record import FINETUNED
 from ..runs.results import Member, Results
 from ..runs.workpiece import Workpiece

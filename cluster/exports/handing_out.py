@@ -5,15 +5,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ...methods.certificate import Certificate, certify
-from ...methods.evaluation import graph_error
-from ...methods.models import Model
-from ...methods.onnx_graph import INPUT, OnnxTemplate
-from ...methods.plan import Plan
-from ...methods.prunable import Prunable
-from ...methods.quantised import quantised
-from ...methods.surgery import Pruner
-from ...methods.weights import state_of
+from ...methods.measuring.quantised import quantised
+from ...methods.models.evaluation import graph_error
+from ...methods.models.named import Model
+from ...methods.models.prunable import Prunable
+from ...methods.pruning.certificate import Certificate, certify
+from ...methods.pruning.onnx_graph import INPUT, OnnxTemplate
+from ...methods.pruning.plan import Plan
+from ...methods.pruning.surgery import Pruner
+from ...methods.tensors.weights import state_of
 from ..profiling.targets import calibration
 from ..runs.coordinator import RunFailed
 from ..runs.workpiece import Workpiece

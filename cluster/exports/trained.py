@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from ...actors.job import DEVICE, LATENCY
-from ...methods.accuracy import AccuracyMeter
-from ...methods.exported import save
-from ...methods.fingerprint import described
-from ...methods.surgery import Pruner
+from ...methods.measuring.fingerprint import described
+from ...methods.models.accuracy import AccuracyMeter
+from ...methods.models.exported import save
+from ...methods.pruning.surgery import Pruner
 from ...search.candidate import Estimate
 from ..profiling.targets import same_device, timed
 from ..runs.record import METHOD, Record

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import nn
 
-from ...methods.exported import tensors as as_file
 from ...methods.icpg.masker import Masker
 from ...methods.icpg.rounds import Kept
-from ...methods.weights import State, below, state_of
+from ...methods.models.exported import tensors as as_file
+from ...methods.tensors.weights import State, below, state_of
 from ..storage.whole_file import write_whole
 from .rounds import ROUNDS, Row, Unit
 

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from ...actors.cores import available_cores
-from ...methods.exported import build
 from ...methods.icpg.masker import Masker
 from ...methods.icpg.rounds import Kept, Lottery
 from ...methods.icpg.task import Task
+from ...methods.models.exported import build
 from ..on_ray.ray_cluster import ray_at, require_reachable
 from ..runs.coordinator import RunFailed
 from ..runs.failures import failures_noted, make_folder

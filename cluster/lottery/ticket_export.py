@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...methods.exported import build
 from ...methods.icpg.graphs import Batch
 from ...methods.icpg.rounds import Plan
 from ...methods.icpg.task import Split, Task
 from ...methods.icpg.ticket import Drawing, save, small
 from ...methods.icpg.timing import relative_time
+from ...methods.models.exported import build
 from ...search.candidate import Estimate
 from .candidates import every_found
 from .drawn import Drawn

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...actors.job import OPERATORS, Answer, Quantity, is_latency, once
-from ...methods.counts import Counts
+from ...methods.pruning.counts import Counts
 from ...search.surrogate import Genomes
 from ...surrogates.operator_model import LEAST, OperatorModel, layers_time
 from ..runs.workpiece import Workpiece

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from ...actors.cores import confined, split_cores
-from ...methods.energy import energy_counter, joules_per_call
-from ...methods.exported import ONNX
-from ...methods.fingerprint import Fingerprint, fingerprint
-from ...methods.latency import Comparison, Measurement, Open, alone, compare
-from ...methods.memory import graph_memory
-from ...methods.models import Shape, load_model
-from ...methods.onnx_graph import export
-from ...methods.photographs import photographs
-from ...methods.quantised import CALIBRATION_IMAGES, quantised
-from ...methods.resident import resident_bytes
-from ...methods.session import Inputs, open_session, opener, random_inputs
-from ...methods.target import Target
+from ...methods.data.photographs import photographs
+from ...methods.measuring.energy import energy_counter, joules_per_call
+from ...methods.measuring.fingerprint import Fingerprint, fingerprint
+from ...methods.measuring.latency import Comparison, Measurement, Open, alone, compare
+from ...methods.measuring.quantised import CALIBRATION_IMAGES, quantised
+from ...methods.measuring.resident import resident_bytes
+from ...methods.measuring.session import Inputs, open_session, opener, random_inputs
+from ...methods.measuring.target import Target
+from ...methods.models.exported import ONNX
+from ...methods.models.named import Shape, load_model
+from ...methods.pruning.memory import graph_memory
+from ...methods.pruning.onnx_graph import export
 from ..settings.config import Latency
 from .targets import protocol_for, target_for
 

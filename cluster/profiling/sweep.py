@@ -5,15 +5,15 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from ...actors.cores import confined, split_cores
-from ...methods.fingerprint import fingerprint, identity
-from ...methods.models import Model
-from ...methods.onnx_graph import OnnxTemplate, export
-from ...methods.operators import operator_times
-from ...methods.photographs import photographs
-from ...methods.plan import trace
-from ...methods.quantised import CALIBRATION_IMAGES, quantised
-from ...methods.session import open_session, random_inputs
-from ...methods.surgery import Pruner
+from ...methods.data.photographs import photographs
+from ...methods.measuring.fingerprint import fingerprint, identity
+from ...methods.measuring.operators import operator_times
+from ...methods.measuring.quantised import CALIBRATION_IMAGES, quantised
+from ...methods.measuring.session import open_session, random_inputs
+from ...methods.models.named import Model
+from ...methods.pruning.onnx_graph import OnnxTemplate, export
+from ...methods.pruning.plan import trace
+from ...methods.pruning.surgery import Pruner
 from ..settings.config import Latency
 from .operator_library import learn, model_of
 from .targets import target_for

@@ -5,12 +5,12 @@ from numpy.typing import NDArray
 
 from ...actors.cores import confined, split_cores
 from ...actors.job import Quantity
-from ...methods.fingerprint import Fingerprint, fingerprint, identity
-from ...methods.latency import Measurement, Protocol
-from ...methods.quantised import CALIBRATION_IMAGES
-from ...methods.session import require_provider
-from ...methods.target import Target
-from ...methods.target_meter import TargetMeter
+from ...methods.measuring.fingerprint import Fingerprint, fingerprint, identity
+from ...methods.measuring.latency import Measurement, Protocol
+from ...methods.measuring.quantised import CALIBRATION_IMAGES
+from ...methods.measuring.session import require_provider
+from ...methods.measuring.target import Target
+from ...methods.measuring.target_meter import TargetMeter
 from ...search.candidate import Estimate
 from ..runs.workpiece import Workpiece
 from ..settings.checked import ConfigError

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from ...actors.job import Answer, Job, Quantity, is_measured
-from ...methods.cost import Cost
+from ...methods.pruning.cost import Cost
 from ...search.algorithm import Search
 from ...search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
 from ...search.fidelity import Promotion

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from ...methods.clad.cutting import ranking_by
-from ...methods.criteria import Ranking
-from ...methods.exported import tensors as as_file
-from ...methods.plan import Plan
-from ...methods.weights import State, below, read_weights
+from ...methods.models.exported import tensors as as_file
+from ...methods.pruning.criteria import Ranking
+from ...methods.pruning.plan import Plan
+from ...methods.tensors.weights import State, below, read_weights
 from ..settings.checked import ConfigError
 from ..storage.whole_file import write_whole
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...actors.job import DEVICE, Answer, Quantity, is_latency
-from ...methods.cost import Cost
+from ...methods.pruning.cost import Cost
 from ...search.candidate import Candidate, Estimate, Evaluation, Outcome
 from ...search.fidelity import rung_agreement
 from ...search.indicators import running_hypervolume
@@ -25,7 +25,9 @@ from .results import Member, Results, Trained
 from .survival import survivors
 
 if TYPE_CHECKING:
-    from ...methods.fingerprint import Fingerprint  # what imports ONNX Runtime is named only
+    from ...methods.measuring.fingerprint import (
+        Fingerprint,  # what imports ONNX Runtime is named only
+    )
 
 FINETUNED = "finetuned"
 """The folder of fine-tuned networks in a run's."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from ...methods.datasets import Dataset
-from ...methods.plan import Plan
+from ...methods.data.datasets import Dataset
+from ...methods.pruning.plan import Plan
 from ..settings.checked import as_yaml
 from ..settings.config import Config
 from ..storage.journal import Journal

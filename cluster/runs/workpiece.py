@@ -8,21 +8,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...methods.certificate import verify_graph, verify_plan
-from ...methods.cost_model import CostModel
-from ...methods.criteria import FROM_WEIGHTS, Ranking, Rankings, rankings
-from ...methods.datasets import Dataset, load_dataset
-from ...methods.exported import build
-from ...methods.exported import tensors as as_file
+from ...methods.data.datasets import Dataset, load_dataset
+from ...methods.data.normalisation import Normalisation
+from ...methods.models.exported import build
+from ...methods.models.exported import tensors as as_file
+from ...methods.models.prunable import Prunable
 from ...methods.networks import initialised
-from ...methods.normalisation import Normalisation
-from ...methods.onnx_graph import OnnxTemplate, export
-from ...methods.plan import Plan, trace
-from ...methods.prunable import Prunable
-from ...methods.surgery import Pruner
-from ...methods.taylor import Calibration
-from ...methods.training import train
-from ...methods.weights import assign, read_weights, state_of
+from ...methods.pruning.certificate import verify_graph, verify_plan
+from ...methods.pruning.cost_model import CostModel
+from ...methods.pruning.criteria import FROM_WEIGHTS, Ranking, Rankings, rankings
+from ...methods.pruning.onnx_graph import OnnxTemplate, export
+from ...methods.pruning.plan import Plan, trace
+from ...methods.pruning.surgery import Pruner
+from ...methods.pruning.taylor import Calibration
+from ...methods.tensors.weights import assign, read_weights, state_of
+from ...methods.training.from_scratch import train
 from ...search.space import LayerGroup, Space
 from ..settings.checked import ConfigError
 from ..settings.config import Config, Pruning, run_that_learned

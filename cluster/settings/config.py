@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from ...actors.job import LATENCY, Quantity, is_latency, target_of
-from ...methods.target import Optimisation, Precision, Statistic
+from ...methods.measuring.target import Optimisation, Precision, Statistic
 from ...search.constraint import Constraint
 from ...search.goals import Goals
 from ...search.objective import Objective
@@ -184,7 +184,7 @@ class Workers(Section):
 
 
 class Finetune(Section):
-    """How `secateur finetune` trains a network further; see `methods/finetune.py`.
+    """How `secateur finetune` trains a network further; see `methods/training/finetune.py`.
 
     `distillation` is the dense network's share of the loss, `attention` the weight of looking where
     it looks; `mirror` flips images, which suits photographs and not digits. `precision: bf16` is

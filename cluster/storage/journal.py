@@ -21,7 +21,7 @@ import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
 
 from ...actors.job import Answer
-from ...methods.cost import Cost
+from ...methods.pruning.cost import Cost
 from ...search.candidate import Candidate, Estimate, Forecast
 from . import tenure
 from .database import Database, JournalError

@@ -17,22 +17,22 @@ from numpy.typing import NDArray
 from tensorboardX import SummaryWriter
 from torch import nn
 
-from ...methods.attention import AttentionTransfer
-from ...methods.batches import Batches, require_batches
 from ...methods.clad.cutting import ranking_by, widths_for
 from ...methods.clad.learning import Learning, Lesson
-from ...methods.counts import Counts
-from ...methods.datasets import Dataset
-from ...methods.finetune import Recipe
-from ...methods.images import Images
-from ...methods.models import load_model
-from ...methods.normalisation import Normalisation
-from ...methods.plan import Plan
-from ...methods.prunable import Prunable
-from ...methods.snapshot import Snapshot
-from ...methods.surgery import fit
-from ...methods.teacher import Teacher
-from ...methods.weights import state_of
+from ...methods.data.batches import Batches, require_batches
+from ...methods.data.datasets import Dataset
+from ...methods.data.images import Images
+from ...methods.data.normalisation import Normalisation
+from ...methods.models.named import load_model
+from ...methods.models.prunable import Prunable
+from ...methods.models.teacher import Teacher
+from ...methods.pruning.counts import Counts
+from ...methods.pruning.plan import Plan
+from ...methods.pruning.surgery import fit
+from ...methods.tensors.snapshot import Snapshot
+from ...methods.tensors.weights import state_of
+from ...methods.training.attention import AttentionTransfer
+from ...methods.training.finetune import Recipe
 from ..exports.trained import PRUNED, RESULT, hand_out
 from ..on_ray.ray_cluster import ray_at, require_reachable
 from ..runs.coordinator import RunFailed

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from ...methods.accuracy import AccuracyMeter
-from ...methods.batches import Batches, require_batches
-from ...methods.finetune import Recipe, finetune
-from ...methods.prunable import Prunable
-from ...methods.snapshot import Snapshot
-from ...methods.teacher import Teacher
+from ...methods.data.batches import Batches, require_batches
+from ...methods.models.accuracy import AccuracyMeter
+from ...methods.models.prunable import Prunable
+from ...methods.models.teacher import Teacher
+from ...methods.tensors.snapshot import Snapshot
+from ...methods.training.finetune import Recipe, finetune
 from ..exports.export import export_network, pick
 from ..on_ray.ray_cluster import ray_at
 from ..reports.report import write_report

@@ -23,7 +23,7 @@ import torch
 from ray.train.torch import TorchTrainer
 
 from ...actors.cores import available_cores
-from ...methods.epochs import Place
+from ...methods.training.epochs import Place
 from ..on_ray.ray_cluster import ray_at
 
 HISTORY = "history.json"

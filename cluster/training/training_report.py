@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...methods.exported import read_card
+from ...methods.models.exported import read_card
 from ..exports.trained import PRUNED, RESULT
 from ..reports.page import page
 from ..runs.learned import Learned

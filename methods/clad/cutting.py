@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...search.space import Space
-from ..criteria import Ranking
+from ..pruning.criteria import Ranking
 
 Scores = Sequence[NDArray[np.float64]]
 """What the channels of each group are worth."""

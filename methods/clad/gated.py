@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..plan import Plan
-from ..weights import State, state_of
+from ..pruning.plan import Plan
+from ..tensors.weights import State, state_of
 from .learner import CriterionLearner, Sight
 
 Acting = Literal["soft", "straight-through", "hard"]

@@ -11,8 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..criteria import filter_rows, filters
-from ..plan import Plan
+from ..pruning.criteria import filter_rows, filters
+from ..pruning.plan import Plan
 
 Sight = Literal["raw", "statistics", "logits"]
 """What a learner sees of a filter: its weights, statistics of them as well, or nothing at all.

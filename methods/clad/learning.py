@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ..attention import AttentionTransfer
-from ..batches import Batches
-from ..counts import Counts
-from ..epochs import ALONE, AfterEpoch, Exercise, Place, Terms, sgd, train_epochs
-from ..plan import Plan
-from ..precision import Precision, answers
-from ..snapshot import Snapshot
+from ..data.batches import Batches
+from ..pruning.counts import Counts
+from ..pruning.plan import Plan
+from ..tensors.snapshot import Snapshot
+from ..training.attention import AttentionTransfer
+from ..training.epochs import ALONE, AfterEpoch, Exercise, Place, Terms, sgd, train_epochs
+from ..training.precision import Precision, answers
 from .gated import Acting, GatedNetwork
 from .learner import Sight
 from .losses import Macs, polarisation

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..counts import Sizes
+from ..pruning.counts import Sizes
 
 
 def polarisation(gates: Tensor, share: float) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from ..weights import State
+from ..tensors.weights import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,17 @@ from torch import Tensor, nn
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from ..exported import TICKET, WEIGHTS, build, read_card, read_state, rebuild, tensors, write_folder
-from ..weights import State, below, state_of
+from ..models.exported import (
+    TICKET,
+    WEIGHTS,
+    build,
+    read_card,
+    read_state,
+    rebuild,
+    tensors,
+    write_folder,
+)
+from ..tensors.weights import State, below, state_of
 from .compaction import Layered, compacted
 from .edges import EdgePruner, steady
 from .features import Features

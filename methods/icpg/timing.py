@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ...search.candidate import Estimate
-from ..latency import Call, Protocol, compare
+from ..measuring.latency import Call, Protocol, compare
 from .fitting import answers
 from .graphs import Batch
 

@@ -8,10 +8,10 @@ from secateur.cluster.runs.workpiece import Workpiece
 from secateur.cluster.settings.checked import ConfigError
 from secateur.cluster.settings.config import check_config
 from secateur.cluster.warm_start import Earlier
-from secateur.methods.criteria import rankings
-from secateur.methods.normalisation import Normalisation
-from secateur.methods.prunable import Prunable
-from secateur.methods.weights import state_of
+from secateur.methods.data.normalisation import Normalisation
+from secateur.methods.models.prunable import Prunable
+from secateur.methods.pruning.criteria import rankings
+from secateur.methods.tensors.weights import state_of
 from secateur.search.algorithm import Search
 from secateur.search.candidate import Candidate, Estimate, Evaluation
 from secateur.search.hamp import HAMP

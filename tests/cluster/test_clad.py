@@ -15,7 +15,7 @@ from secateur.cluster.exports.trained import trained
 from secateur.cluster.runs.learned import Learned
 from secateur.cluster.runs.record import Record
 from secateur.cluster.training.train_job import history
-from secateur.methods.weights import read_weights
+from secateur.methods.tensors.weights import read_weights
 
 SHORT = {
     "clad.epochs": 5,

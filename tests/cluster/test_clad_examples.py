@@ -10,18 +10,18 @@ from PIL import Image
 
 from secateur.cluster.settings.config import read_config
 from secateur.cluster.training.clad import lesson_of, taught_recipe, widths_of
-from secateur.methods.batches import Batches
 from secateur.methods.clad.cutting import ranking_by
 from secateur.methods.clad.learning import Learning
-from secateur.methods.counts import Counts
-from secateur.methods.datasets import Dataset, load_dataset
-from secateur.methods.exported import build
-from secateur.methods.finetune import finetune
-from secateur.methods.images import Images
-from secateur.methods.normalisation import Normalisation
-from secateur.methods.plan import trace
-from secateur.methods.snapshot import Snapshot
-from secateur.methods.surgery import Pruner, fit
+from secateur.methods.data.batches import Batches
+from secateur.methods.data.datasets import Dataset, load_dataset
+from secateur.methods.data.images import Images
+from secateur.methods.data.normalisation import Normalisation
+from secateur.methods.models.exported import build
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner, fit
+from secateur.methods.tensors.snapshot import Snapshot
+from secateur.methods.training.finetune import finetune
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -15,7 +15,7 @@ from secateur.cluster.runs.coordinator import (
     outcome_of,
 )
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure

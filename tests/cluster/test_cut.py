@@ -5,8 +5,8 @@ import torch
 
 import secateur
 from secateur.cluster.commands.cli import main
-from secateur.methods.models import IMAGENET
-from secateur.methods.photographs import photographs
+from secateur.methods.data.photographs import photographs
+from secateur.methods.models.named import IMAGENET
 
 SQUEEZENET = "torchvision:squeezenet1_1"
 SMALL = ("--input", "3,64,64")

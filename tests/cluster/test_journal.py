@@ -9,7 +9,7 @@ from secateur.cluster.storage.database import Database, JournalError
 from secateur.cluster.storage.journal import Journal
 from secateur.cluster.storage.schema import metadata
 from secateur.cluster.storage.tenure import Superseded
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.candidate import Candidate, Estimate, Forecast
 
 DENSE = Candidate(0, (16, 32), "dense")

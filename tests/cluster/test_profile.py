@@ -8,9 +8,9 @@ import torch
 
 from secateur.cluster.commands.cli import INTERRUPTED, main
 from secateur.cluster.profiling import profile as profiling
-from secateur.methods.onnx_graph import export
-from secateur.methods.resident import resident_bytes
-from secateur.methods.target import Target
+from secateur.methods.measuring.resident import resident_bytes
+from secateur.methods.measuring.target import Target
+from secateur.methods.pruning.onnx_graph import export
 
 QUICK = "seconds=0.01,patience=1"
 

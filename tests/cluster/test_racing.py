@@ -10,7 +10,7 @@ from secateur.cluster.runs.readings import PREDICTION
 from secateur.cluster.runs.record import Record
 from secateur.cluster.settings.config import check_config
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.candidate import Candidate, Estimate
 
 LATENCY = "latency_ms"

@@ -19,7 +19,7 @@ from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.cluster.runs.archive import archive_hash
 from secateur.cluster.runs.coordinator import CONSTRAINTS, Coordinator, outcome_of
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.candidate import Estimate, Failure
 from secateur.search.constraint import Constraint

@@ -24,7 +24,7 @@ from secateur.cluster.commands.cli import main
 from secateur.cluster.runs.readings import PREDICTION
 from secateur.cluster.runs.record import Record
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.datasets import load_dataset
+from secateur.methods.data.datasets import load_dataset
 from secateur.search.indicators import front
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
@@ -113,8 +113,8 @@ def test_a_complete_run_leaves_its_report_and_picture(unbroken):
 OWN = """
 import numpy as np
 from torch import nn
-from secateur.methods.datasets import Dataset
-from secateur.methods.images import Images
+from secateur.methods.data.datasets import Dataset
+from secateur.methods.data.images import Images
 
 def network(classes):
     return nn.Sequential(

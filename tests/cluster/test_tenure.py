@@ -7,7 +7,7 @@ import pytest
 from secateur.actors.job import Answer
 from secateur.cluster.storage.journal import Journal
 from secateur.cluster.storage.tenure import RunBusy, Superseded
-from secateur.methods.cost import Cost
+from secateur.methods.pruning.cost import Cost
 from secateur.search.candidate import Candidate, Estimate
 
 DENSE, COST = Candidate(0, (16, 32), "dense"), Cost(macs=100, params=20, memory_bytes=400)

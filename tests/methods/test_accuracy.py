@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from secateur.methods.accuracy import (
+from secateur.methods.data.datasets import cifar10
+from secateur.methods.data.images import Images
+from secateur.methods.data.normalisation import Normalisation
+from secateur.methods.models.accuracy import (
     AccuracyMeter,
     error_estimate,
     predictions,
     recalibrate,
 )
-from secateur.methods.datasets import cifar10
-from secateur.methods.images import Images
 from secateur.methods.networks import cifar_resnet
-from secateur.methods.normalisation import Normalisation
-from secateur.methods.weights import assign, read_weights
+from secateur.methods.tensors.weights import assign, read_weights
 
 RNG = np.random.default_rng(0)
 PLAIN = Normalisation((0.5, 0.4, 0.3), (0.2, 0.25, 0.5))

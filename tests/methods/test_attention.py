@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.methods.attention import Stages, attention, attention_loss
-from secateur.methods.models import load_model
+from secateur.methods.models.named import load_model
+from secateur.methods.training.attention import Stages, attention, attention_loss
 from striped import INPUTS, network
 
 

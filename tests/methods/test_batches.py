@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from secateur.methods.batches import require_batches, shifted
+from secateur.methods.data.batches import require_batches, shifted
 from striped import batches
 
 Batch = tuple[torch.Tensor, torch.Tensor]

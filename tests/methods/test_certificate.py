@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from secateur.methods.certificate import (
+from secateur.methods.pruning.certificate import (
     TOLERANCE,
     Certificate,
     certify,
     verify_graph,
     verify_plan,
 )
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.plan import trace
-from secateur.methods.surgery import Pruner
-from secateur.methods.weights import state_of
+from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner
+from secateur.methods.tensors.weights import state_of
 
 GOOD = Certificate(1e-6, 1e-6, images=4, tolerance=TOLERANCE, versions={"torch": "2"})
 

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from secateur.methods.cost import Cost
-from secateur.methods.cost_model import CostModel
-from secateur.methods.counts import Counts
 from secateur.methods.networks import cifar_resnet
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.plan import trace
-from secateur.methods.surgery import Pruner
-from secateur.methods.weights import state_of
+from secateur.methods.pruning.cost import Cost
+from secateur.methods.pruning.cost_model import CostModel
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner
+from secateur.methods.tensors.weights import state_of
 
 
 class NoActivations:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from secateur.cluster.settings.config import CriterionName
-from secateur.methods.criteria import CRITERIA, FROM_WEIGHTS, keep, rankings
-from secateur.methods.plan import Plan, trace
-from secateur.methods.weights import State, state_of
+from secateur.methods.pruning.criteria import CRITERIA, FROM_WEIGHTS, keep, rankings
+from secateur.methods.pruning.plan import Plan, trace
+from secateur.methods.tensors.weights import State, state_of
 
 
 class Gated(nn.Module):

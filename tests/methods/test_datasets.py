@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from secateur.methods.datasets import Dataset, cifar10, digits, load_dataset
-from secateur.methods.images import Images
+from secateur.methods.data.datasets import Dataset, cifar10, digits, load_dataset
+from secateur.methods.data.images import Images
 
 
 def images(count: int = 3, channels: int = 1) -> Images:
@@ -108,7 +108,7 @@ def test_a_dataset_of_the_users_own_is_loaded_by_its_import_path(own_module, tmp
     own_module(
         "own_data",
         "from dataclasses import replace\n"
-        "from secateur.methods.datasets import digits\n"
+        "from secateur.methods.data.datasets import digits\n"
         "def load(root):\n"
         "    return replace(digits(), name=str(root))\n",
     )

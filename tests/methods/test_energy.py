@@ -1,7 +1,7 @@
 import pytest
 
-from secateur.methods.energy import Nvml, energy_counter, joules_per_call
-from secateur.methods.target import Target
+from secateur.methods.measuring.energy import Nvml, energy_counter, joules_per_call
+from secateur.methods.measuring.target import Target
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.methods.batches import Batches
-from secateur.methods.epochs import Exercise, Place, sgd, train_epochs
+from secateur.methods.data.batches import Batches
+from secateur.methods.training.epochs import Exercise, Place, sgd, train_epochs
 from striped import IMAGES, LABELS, NORMALISATION, batches, network
 
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from secateur.methods.datasets import digits
-from secateur.methods.evaluation import evaluate
-from secateur.methods.exported import build, save
-from secateur.methods.normalisation import Normalisation
-from secateur.methods.onnx_graph import export
+from secateur.methods.data.datasets import digits
+from secateur.methods.data.normalisation import Normalisation
+from secateur.methods.models.evaluation import evaluate
+from secateur.methods.models.exported import build, save
+from secateur.methods.pruning.onnx_graph import export
 
 FACTORY = "secateur.methods.networks:ResNet"
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from secateur.methods.exported import build, load, read_card, save
-from secateur.methods.weights import state_of
+from secateur.methods.models.exported import build, load, read_card, save
+from secateur.methods.tensors.weights import state_of
 
 FACTORY = "secateur.methods.networks:ResNet"
 CARD = {

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from secateur.methods.certificate import verify_graph, verify_plan
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.plan import trace
-from secateur.methods.surgery import Pruner
+from secateur.methods.pruning.certificate import verify_graph, verify_plan
+from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner
 
 FAMILIES = {  # how many groups each scope finds
     "alexnet": (7, 7),

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from secateur.methods.finetune import Recipe, distillation_loss, finetune
-from secateur.methods.snapshot import Snapshot
+from secateur.methods.tensors.snapshot import Snapshot
+from secateur.methods.training.finetune import Recipe, distillation_loss, finetune
 from striped import IMAGES, INPUTS, batches, network, trained
 
 RECIPE = Recipe(

@@ -1,7 +1,7 @@
 import json
 
-from secateur.methods.fingerprint import described, fingerprint, identity
-from secateur.methods.target import Target
+from secateur.methods.measuring.fingerprint import described, fingerprint, identity
+from secateur.methods.measuring.target import Target
 
 
 def test_a_fingerprint_names_processor_runtime_and_use():

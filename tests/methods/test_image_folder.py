@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from secateur.methods.batches import Batches
-from secateur.methods.datasets import load_dataset
-from secateur.methods.image_folder import SIDE, read_folder
-from secateur.methods.normalisation import Normalisation
+from secateur.methods.data.batches import Batches
+from secateur.methods.data.datasets import load_dataset
+from secateur.methods.data.image_folder import SIDE, read_folder
+from secateur.methods.data.normalisation import Normalisation
 
 
 @pytest.fixture

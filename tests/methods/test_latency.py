@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, t
 
-from secateur.methods.latency import (
+from secateur.methods.measuring.latency import (
     LEAST_SITTINGS,
     ROUNDS,
     ClockError,

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from secateur.methods.memory import MemoryModel, activation_sizes
-from secateur.methods.onnx_graph import OnnxTemplate, export
-from secateur.methods.plan import trace
-from secateur.methods.surgery import Pruner
-from secateur.methods.weights import shapes_of
+from secateur.methods.pruning.memory import MemoryModel, activation_sizes
+from secateur.methods.pruning.onnx_graph import OnnxTemplate, export
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner
+from secateur.methods.tensors.weights import shapes_of
 
 
 class Wide(nn.Module):

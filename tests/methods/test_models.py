@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.methods.exported import save
-from secateur.methods.models import IMAGENET, PUBLISHED, load_model
+from secateur.methods.data.photographs import photographs
+from secateur.methods.models.exported import save
+from secateur.methods.models.named import IMAGENET, PUBLISHED, load_model
 from secateur.methods.networks import cifar_resnet
-from secateur.methods.photographs import photographs
 
 
 def test_a_torchvision_network_is_named_as_torchvision_does():

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from secateur.methods.onnx_graph import INPUT, OUTPUT, OnnxTemplate, export
-from secateur.methods.session import open_session
-from secateur.methods.weights import state_of
+from secateur.methods.measuring.session import open_session
+from secateur.methods.pruning.onnx_graph import INPUT, OUTPUT, OnnxTemplate, export
+from secateur.methods.tensors.weights import state_of
 
 
 def run(model: bytes, images: Tensor) -> Tensor:

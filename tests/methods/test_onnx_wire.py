@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from onnx import TensorProto, helper, numpy_helper
 
-from secateur.methods.onnx_wire import with_initializers
+from secateur.methods.pruning.onnx_wire import with_initializers
 
 
 def skeleton() -> onnx.ModelProto:

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from secateur.methods.counts import Counts
-from secateur.methods.onnx_graph import INPUT
-from secateur.methods.operators import operator_times
-from secateur.methods.quantised import quantised
-from secateur.methods.session import open_session, random_inputs
-from secateur.methods.target import Target
+from secateur.methods.measuring.operators import operator_times
+from secateur.methods.measuring.quantised import quantised
+from secateur.methods.measuring.session import open_session, random_inputs
+from secateur.methods.measuring.target import Target
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.onnx_graph import INPUT
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

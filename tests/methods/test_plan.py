@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from secateur.methods.flow import Layer
 from secateur.methods.networks import ResNet, cifar_resnet
-from secateur.methods.plan import Plan, trace
+from secateur.methods.pruning.flow import Layer
+from secateur.methods.pruning.plan import Plan, trace
 
 IMAGE = torch.zeros(1, 3, 8, 8)
 

@@ -1,6 +1,6 @@
 import torch
 
-from secateur.methods.precision import answers
+from secateur.methods.training.precision import answers
 from striped import INPUTS, trained
 
 

@@ -3,10 +3,10 @@ import pickle
 import pytest
 import torch
 
-from secateur.methods.criteria import rankings
-from secateur.methods.normalisation import Normalisation
-from secateur.methods.prunable import Prunable
-from secateur.methods.weights import state_of
+from secateur.methods.data.normalisation import Normalisation
+from secateur.methods.models.prunable import Prunable
+from secateur.methods.pruning.criteria import rankings
+from secateur.methods.tensors.weights import state_of
 
 
 @pytest.fixture(autouse=True)

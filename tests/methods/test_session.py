@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from secateur.methods.session import (
+from secateur.methods.measuring.session import (
     installed,
     open_session,
     opener,
@@ -12,7 +12,7 @@ from secateur.methods.session import (
     require_provider,
     rewritten,
 )
-from secateur.methods.target import Target
+from secateur.methods.measuring.target import Target
 
 
 @pytest.mark.parametrize("name", ["threads", "batch"])

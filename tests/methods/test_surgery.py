@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from secateur.methods.criteria import rankings
-from secateur.methods.plan import trace
-from secateur.methods.surgery import Pruner, fit, mask_state, slice_state
-from secateur.methods.weights import state_of
+from secateur.methods.pruning.criteria import rankings
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner, fit, mask_state, slice_state
+from secateur.methods.tensors.weights import state_of
 
 WIDTHS = st.tuples(st.integers(1, 4), st.integers(1, 8))
 

@@ -2,12 +2,12 @@ import numpy as np
 import onnx
 import pytest
 
-from secateur.methods.latency import Protocol
-from secateur.methods.onnx_graph import INPUT
-from secateur.methods.quantised import quantised
-from secateur.methods.session import open_session
-from secateur.methods.target import Target
-from secateur.methods.target_meter import TargetMeter
+from secateur.methods.measuring.latency import Protocol
+from secateur.methods.measuring.quantised import quantised
+from secateur.methods.measuring.session import open_session
+from secateur.methods.measuring.target import Target
+from secateur.methods.measuring.target_meter import TargetMeter
+from secateur.methods.pruning.onnx_graph import INPUT
 from secateur.search.candidate import Estimate
 
 SHORT = Protocol(seconds=0.01, patience=1.0)

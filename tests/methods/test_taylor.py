@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from secateur.methods.criteria import rankings
-from secateur.methods.plan import trace
-from secateur.methods.taylor import Calibration, taylor
+from secateur.methods.pruning.criteria import rankings
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.taylor import Calibration, taylor
 
 
 class Gated(nn.Module):

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.methods.networks import ResNet, initialised
-from secateur.methods.training import train
+from secateur.methods.training.from_scratch import train
 
 
 def data() -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from secateur.methods.networks import ResNet, cifar_resnet
-from secateur.methods.weights import assign, read_weights, state_of
+from secateur.methods.tensors.weights import assign, read_weights, state_of
 
 
 def network() -> ResNet:

@@ -10,12 +10,12 @@ from torch import nn
 from secateur.methods.clad.cutting import ranking_by
 from secateur.methods.clad.gated import GatedNetwork
 from secateur.methods.clad.losses import Macs
-from secateur.methods.counts import Counts
-from secateur.methods.models import load_model
+from secateur.methods.models.named import load_model
 from secateur.methods.networks import cifar_mobilenet_v2, cifar_resnet, cifar_vgg16_bn
-from secateur.methods.plan import trace
-from secateur.methods.precision import answers
-from secateur.methods.surgery import Pruner, fit
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner, fit
+from secateur.methods.training.precision import answers
 
 NETWORKS = {
     "resnet20, padding": lambda: cifar_resnet(20),

@@ -7,9 +7,9 @@ from torch import nn
 
 from secateur.methods.clad.cutting import ranking_by
 from secateur.methods.clad.learning import Learning, Lesson
-from secateur.methods.plan import trace
-from secateur.methods.snapshot import Snapshot
-from secateur.methods.surgery import Pruner, fit
+from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.surgery import Pruner, fit
+from secateur.methods.tensors.snapshot import Snapshot
 from striped import INPUTS, LABELS, batches, trained
 
 LESSON = Lesson(

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from secateur.methods.clad.losses import Macs, polarisation
-from secateur.methods.counts import Counts
 from secateur.methods.networks import cifar_resnet
-from secateur.methods.plan import trace
+from secateur.methods.pruning.counts import Counts
+from secateur.methods.pruning.plan import trace
 
 CHANNELS = 3 * (16 + 32 + 64)
 """Those of a ResNet-20's inner groups."""

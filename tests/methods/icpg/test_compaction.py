@@ -5,8 +5,8 @@ from torch import nn
 from secateur.methods.icpg import weights
 from secateur.methods.icpg.compaction import compacted
 from secateur.methods.icpg.networks import GraphClassifier, NodeClassifier
-from secateur.methods.surgery import fit
-from secateur.methods.weights import state_of
+from secateur.methods.pruning.surgery import fit
+from secateur.methods.tensors.weights import state_of
 from wheels import wheels
 
 

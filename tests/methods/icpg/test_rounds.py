@@ -11,7 +11,7 @@ from secateur.methods.icpg.networks import GraphClassifier, NodeClassifier
 from secateur.methods.icpg.rounds import Kept, Lottery, Plan, Step, scored
 from secateur.methods.icpg.task import Split, Task
 from secateur.methods.icpg.weights import matrices, whole
-from secateur.methods.weights import state_of
+from secateur.methods.tensors.weights import state_of
 from wheels import wheels
 
 RECIPE = Recipe(epochs=12, batch=16, learning_rate=0.01, masker_rate=0.01, weight_decay=0.0)

@@ -9,13 +9,13 @@ from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
 import secateur
-from secateur.methods.exported import load as load_network
 from secateur.methods.icpg.fitting import Recipe
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier
 from secateur.methods.icpg.rounds import Lottery, Plan, Step
 from secateur.methods.icpg.ticket import Drawing, Ticket, save
-from secateur.methods.weights import state_of
+from secateur.methods.models.exported import load as load_network
+from secateur.methods.tensors.weights import state_of
 from wheels import ring, wheels
 
 TASK = wheels(lonely=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
+from ..data.normalisation import Normalisation
+from ..import_path import resolve
+from ..tensors.weights import assign, read_weights
 from .exported import build, load, network_card, rebuild
-from .import_path import resolve
-from .normalisation import Normalisation
-from .weights import assign, read_weights
 
 Shape = tuple[int, int, int]
 

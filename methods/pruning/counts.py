@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from ..tensors.weights import state_of
 from .plan import Plan
-from .weights import state_of
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -6,12 +6,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..tensors.weights import shapes_of
 from .cost import Cost
 from .counts import Counts
 from .memory import FLOAT_BYTES, MemoryModel
 from .onnx_graph import OnnxTemplate
 from .surgery import Pruner
-from .weights import shapes_of
 
 
 class CostModel:

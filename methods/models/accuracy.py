@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..search.candidate import Estimate
-from .images import Images
-from .normalisation import Normalisation
-from .surgery import Pruner
+from ...search.candidate import Estimate
+from ..data.images import Images
+from ..data.normalisation import Normalisation
+from ..pruning.surgery import Pruner
 
 CPU = torch.device("cpu")
 

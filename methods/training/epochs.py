@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .batches import Batches, require_batches
-from .snapshot import Snapshot
+from ..data.batches import Batches, require_batches
+from ..tensors.snapshot import Snapshot
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..search.candidate import Estimate
+from ...search.candidate import Estimate
+from ..data.datasets import load_dataset
+from ..data.images import Images
+from ..data.normalisation import Normalisation
+from ..measuring.session import open_session
+from ..measuring.target import Target
+from ..pruning.onnx_graph import INPUT
 from .accuracy import error_estimate, predictions
-from .datasets import load_dataset
 from .exported import INT8, ONNX, load, network_card
-from .images import Images
-from .normalisation import Normalisation
-from .onnx_graph import INPUT
-from .session import open_session
-from .target import Target
 
 BATCH = 50
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..tensors.weights import state_of
 from .plan import Plan
-from .weights import state_of
 
 
 @dataclass(frozen=True, slots=True)

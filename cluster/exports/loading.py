@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from .exported import TICKET, read_card
-from .exported import load as load_network
+from ...methods.models.exported import TICKET, read_card
+from ...methods.models.exported import load as load_network
 
 if TYPE_CHECKING:
-    from .icpg.ticket import Ticket  # PyTorch Geometric takes seconds to import
+    from ...methods.icpg.ticket import Ticket  # PyTorch Geometric takes seconds to import
 
 
 def load(directory: str | Path) -> "nn.Module | Ticket":
@@ -21,7 +21,7 @@ def load(directory: str | Path) -> "nn.Module | Ticket":
     """
     directory = Path(directory)
     if TICKET in read_card(directory):
-        from .icpg.ticket import load as load_ticket
+        from ...methods.icpg.ticket import load as load_ticket
 
         return load_ticket(directory)
     return load_network(directory)

@@ -12,9 +12,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from .import_path import resolve
-from .surgery import fit
-from .weights import State, missing, state_of
+from ..import_path import resolve
+from ..pruning.surgery import fit
+from ..tensors.weights import State, missing, state_of
 
 FORMAT = 1
 ONNX, WEIGHTS, CARD = "model.onnx", "model.safetensors", "model.json"

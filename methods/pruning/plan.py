@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..tensors.weights import require_finite, state_of
 from .channels import Classes, Ids
 from .flow import Flow, Layer
-from .weights import require_finite, state_of
 
 Scope = Literal["inner", "coupled"]
 NOBODY = -1

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..measuring.session import open_session
 from .onnx_graph import INPUT, OnnxTemplate
-from .session import open_session
 from .surgery import Pruner
 
 TOLERANCE = 1e-4

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..tensors.weights import State, state_of
 from .plan import Plan
 from .taylor import Calibration, taylor
-from .weights import State, state_of
 
 Kept = tuple[NDArray[np.int64], ...]
 """For each group the indices of the channels that stay, ascending."""

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..tensors.weights import State, state_of
 from .criteria import Kept, Rankings, keep, rankings
 from .plan import Plan
-from .weights import State, state_of
 
 
 def slice_state(state: State, plan: Plan, kept: Kept) -> State:

@@ -16,8 +16,8 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
+from ..tensors.weights import State, state_of
 from .onnx_wire import with_initializers
-from .weights import State, state_of
 
 INPUT, OUTPUT = "images", "logits"
 

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..pruning.surgery import fit
+from ..tensors.weights import State
 from .exported import build
-from .surgery import fit
-from .weights import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from ..search.candidate import Estimate
+from ...search.candidate import Estimate
 from .latency import Clock, LatencyMeter, Measurement, Open, Protocol
 from .operators import OperatorTime, operator_times
 from .quantised import quantised

@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from .criteria import Rankings
+from ..data.normalisation import Normalisation
+from ..pruning.criteria import Rankings
+from ..pruning.plan import Plan
+from ..pruning.surgery import Pruner
+from ..tensors.weights import State, assign
 from .exported import build
-from .normalisation import Normalisation
-from .plan import Plan
-from .surgery import Pruner
-from .weights import State, assign
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from ..data.batches import Batches
+from ..tensors.snapshot import Snapshot
 from .attention import AttentionTransfer
-from .batches import Batches
 from .epochs import ALONE, AfterEpoch, Exercise, Place, Terms, sgd, train_epochs
 from .precision import Precision, answers
-from .snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

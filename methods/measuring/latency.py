@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from ..search.candidate import Estimate
+from ...search.candidate import Estimate
 from .target import Statistic
 
 Call = Callable[[], object]

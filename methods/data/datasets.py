@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from .arrays import read_arrays
+from ..import_path import resolve
+from ..tensors.arrays import read_arrays
 from .image_folder import Pictures, read_folder
 from .images import Images
-from .import_path import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,7 @@ def load_dataset(name: str, root: Path | None = None) -> Dataset:
     dataset = resolve(name)(root)
     if not isinstance(dataset, Dataset):
         raise ValueError(
-            f"{name} must return a secateur.methods.datasets.Dataset, got {type(dataset).__name__}"
+            f"{name} must return a secateur.methods.data.datasets.Dataset, "
+            f"got {type(dataset).__name__}"
         )
     return dataset

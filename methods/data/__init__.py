@@ -1,0 +1,1 @@
+"""data: images, where they come from, and how they become batches."""

@@ -1,0 +1,1 @@
+"""measuring: what a graph takes on a target - time, memory, energy."""

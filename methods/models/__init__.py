@@ -1,0 +1,1 @@
+"""models: trained networks as things - named, sent, judged, written to folders and read."""

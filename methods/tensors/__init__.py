@@ -1,0 +1,1 @@
+"""tensors: named tensors, from files that cannot run code to networks and back."""

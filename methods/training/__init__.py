@@ -1,0 +1,1 @@
+"""training: networks trained from scratch, or further, taught by the dense one."""
