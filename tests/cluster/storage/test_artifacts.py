@@ -15,7 +15,7 @@ from secateur.cluster.runs.progress import Silent
 from secateur.cluster.storage.artifacts import FACT, Artifacts, elsewhere
 from secateur.cluster.storage.journal import Journal
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "digits-macs.yaml"
 
 
 class S3(BaseHTTPRequestHandler):

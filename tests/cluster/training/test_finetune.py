@@ -16,7 +16,7 @@ from secateur.cluster.commands.cli import main
 from secateur.cluster.runs.record import Record
 from secateur.cluster.storage.journal import Journal
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "digits-macs.yaml"
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from secateur.search.goals import Goals
 from secateur.search.indicators import hypervolume
 from secateur.search.objective import Objective
 
-DASHBOARD = Path(__file__).parents[2] / "cluster" / "deploy" / "grafana.json"
+DASHBOARD = Path(__file__).parents[3] / "cluster" / "deploy" / "grafana.json"
 NAMES = {f"ray_{name}" for name, _ in (*LOAD.values(), HYPERVOLUME)} | {
     f"ray_{name}_total" for name, _ in (EVALUATIONS, COORDINATION)
 }

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:ssl=None is deprecated"
 )  # as Ray 2.60 calls aiohttp
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "digits-macs.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "digits-macs.yaml"
 EVALUATIONS = 40
 DIGITS = check_config({"name": "my digits"}, source="a test")
 

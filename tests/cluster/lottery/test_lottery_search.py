@@ -68,7 +68,7 @@ def test_what_is_left_is_what_the_genome_says(searched):
 
 
 def test_a_job_of_two_workers_finds_the_same_as_one(searched, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     asked = config().model_dump(mode="json") | {"training": CONFIG["training"] | {"workers": 2}}
     (tmp_path / "asked.yaml").write_text(json.dumps(asked))
     run("train", "icpg", tmp_path / "asked.yaml", "--run", tmp_path / "run")

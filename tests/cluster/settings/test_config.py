@@ -12,7 +12,7 @@ from secateur.cluster.settings.graph_config import (
     settled,
 )
 
-EVERY = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+EVERY = sorted((Path(__file__).parents[3] / "examples").glob("*.yaml"))
 ON_GRAPHS = [path for path in EVERY if path.name.startswith("icpg-")]
 EXAMPLES = [path for path in EVERY if path not in ON_GRAPHS]
 

@@ -23,7 +23,7 @@ from secateur.methods.pruning.surgery import Pruner, fit
 from secateur.methods.tensors.snapshot import Snapshot
 from secateur.methods.training.finetune import finetune
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def options(settings: dict[str, object]) -> list[str]:
 def importable():
     """Commands and workers find the graphs as a user's own module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
         yield
 
 
@@ -197,7 +197,7 @@ def test_what_is_for_searches_says_so(complete, capsys, asked, message):
 def test_what_cannot_be_drawn_is_refused_in_a_line(
     tmp_path, capsys, monkeypatch, settings, message
 ):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
     asked = ["train", "icpg", "--run", str(tmp_path / "run"), *options(SETTINGS | settings)]
     assert main(asked) in (1, 2)
     said = capsys.readouterr().err
