@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
+from icpg import made_up
 from rich.console import Console
 from rich.table import Table
 
@@ -29,8 +29,6 @@ from secateur.cluster.lottery.tickets import Ticket, Tickets
 from secateur.cluster.runs.progress import watching
 from secateur.cluster.settings.checked import parse_override
 from secateur.cluster.settings.graph_config import GraphConfig, read_graph_config
-from secateur.methods.icpg.graphs import ends
-from secateur.methods.icpg.sources import graph_task
 from secateur.methods.icpg.task import Task
 
 GRAPHS: dict[str, Any] = {"masker.learning_rate": 1e-2}
@@ -64,16 +62,8 @@ QUICK: dict[str, Any] = {
 
 
 def random_graphs(_root: Path | None = None) -> Task:
-    """Graphs of 10 to 20 nodes, to be told apart by how many edges they have."""
-    draws = torch.Generator().manual_seed(0)
-    sizes = torch.randint(10, 21, (60,), generator=draws)
-    labels = torch.arange(60) % 2
-    parts = []
-    for size, label in zip(sizes.tolist(), labels.tolist(), strict=True):
-        pairs = torch.randint(0, size, (2, size * (1 + label)), generator=draws)
-        parts.append(torch.cat([pairs, pairs.flip(0)], dim=1))
-    shifted = [part + shift for part, shift in zip(parts, ends(sizes)[:-1], strict=True)]
-    return graph_task("random", None, torch.cat(shifted, dim=1), sizes, labels)
+    """The graphs of `--quick`, by import path."""
+    return made_up(60)
 
 
 def configured(options: argparse.Namespace, name: str) -> GraphConfig:
