@@ -2,19 +2,30 @@
 
 from matplotlib.axes import Axes
 
-from ..reports.drawing import ACCENT, INK, as_png, canvas, plain
+from ..reports.drawing import (
+    ACCENT,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PINK,
+    VERMILION,
+    as_png,
+    canvas,
+    plain,
+)
 from .tickets import SEARCH, Tickets
 
 VARIANTS = {
     "icpg": (ACCENT, "ICPG"),
-    "random": ("#8a8f98", "random"),
-    "weights": ("#e69f00", "weights alone"),
-    "edges": ("#009e73", "edges alone"),
-    "ugs": ("#cc79a7", "UGS"),
-    "transfer": ("#d55e00", "transferred"),
+    "random": (GREY, "random"),
+    "weights": (ORANGE, "weights alone"),
+    "edges": (GREEN, "edges alone"),
+    "ugs": (PINK, "UGS"),
+    "transfer": (VERMILION, "transferred"),
     SEARCH: (ACCENT, "candidates"),
 }
-"""The colour and the name of each variant; after Okabe and Ito, safe for colour-blind readers."""
+"""The colour and the name of each variant."""
 
 
 def ticket_picture(name: str, tickets: Tickets) -> bytes:

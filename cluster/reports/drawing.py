@@ -7,6 +7,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 INK, MUTED, RULE, ACCENT = "#1c2024", "#60656c", "#e4e6ea", "#0067b0"
+GREY, ORANGE, GREEN, PINK, VERMILION = "#8a8f98", "#e69f00", "#009e73", "#cc79a7", "#d55e00"
+"""What is told apart: after Okabe and Ito, safe for colour-blind readers."""
+
 DPI = 200
 
 

@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from ...search.indicators import front
 from ..runs.quantity import Quantity, quantities
 from ..runs.results import Member, Provenance, Results
-from .drawing import ACCENT, INK, MUTED, as_png, canvas, plain
+from .drawing import ACCENT, GREEN, GREY, INK, MUTED, ORANGE, PINK, VERMILION, as_png, canvas, plain
 
 ORIGINS: dict[Provenance, str] = {
-    "initial": "#8a8f98",
-    "variation": "#e69f00",
-    "local search": "#009e73",
-    "random move": "#cc79a7",
-    "fine-tuned": "#d55e00",
+    "initial": GREY,
+    "variation": ORANGE,
+    "local search": GREEN,
+    "random move": PINK,
+    "fine-tuned": VERMILION,
 }
-"""The colour of each origin's networks; after Okabe and Ito, safe for colour-blind readers."""
+"""The colour of each origin's networks."""
 
 
 def front_picture(results: Results) -> bytes:

@@ -4,12 +4,23 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from ..reports.drawing import ACCENT, INK, MUTED, as_png, canvas, plain
+from ..reports.drawing import (
+    ACCENT,
+    GREEN,
+    GREY,
+    INK,
+    MUTED,
+    ORANGE,
+    PINK,
+    VERMILION,
+    as_png,
+    canvas,
+    plain,
+)
 from .train_job import Metrics
 
-_HARD = "#d55e00"
-_TERMS = ("#e69f00", "#009e73", "#cc79a7", "#8a8f98")
-"""After Okabe and Ito, safe for colour-blind readers."""
+_TERMS = (ORANGE, GREEN, PINK, GREY)
+"""The colours of the terms of a loss."""
 
 
 def training_picture(
@@ -23,7 +34,7 @@ def training_picture(
     errors, costs, losses = figure.subplots(1, 3)
     for axes, what, factor in ((errors, "error", 100.0), (costs, "macs", 1.0)):
         _line(axes, learning, f"soft_{what}", ACCENT, "soft gates", factor)
-        _line(axes, learning, f"hard_{what}", _HARD, "hard gates", factor)
+        _line(axes, learning, f"hard_{what}", VERMILION, "hard gates", factor)
     costs.axhline(target, color=MUTED, linewidth=1, linestyle="--", label="target")
     _line(losses, finetuning, "loss", INK, "loss")
     terms = [name for name in (finetuning or [{}])[0] if name not in ("epoch", "loss")]
