@@ -17,7 +17,7 @@ FAILED = Answer(1, "error", "out of memory: 3 GiB", "evaluator-1", 0.5, attempt=
 HOLD = """
 import sys, time
 from pathlib import Path
-from secateur.cluster.journal import Journal
+from secateur.cluster.storage.journal import Journal
 journal = Journal.open(Path(sys.argv[1]))
 with journal.held():
     journal.note("groups", ["held"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -156,7 +157,9 @@ def test_a_killed_run_goes_on_from_its_last_epoch(complete, tmp_path):
     kept = epochs(directory, "learning")
     assert secateur.open_training(directory).state == "stopped"
     run("report", directory)
-    assert f"{kept} <small>of 6 epochs</small>" in (directory / "report.html").read_text()
+    reported = re.search(r"(\d) <small>of 6 epochs", (directory / "report.html").read_text())
+    assert reported
+    assert int(reported[1]) >= kept  # a worker may outlive the driver by an epoch
     said = run("resume", directory).stderr
     first = next(line for line in said.splitlines() if ", epoch " in line)
     assert int(first.split(", epoch ")[1].split()[0]) > kept / 2, said
