@@ -20,7 +20,8 @@ class Dataset:
     """Three disjoint splits and how pixels are normalised: (pixel / 255 - mean) / std, per channel.
 
     `train` recalibrates and trains, and may be read from the disk when it is asked for; `search`
-    measures candidates, `final` is looked at once, for the front.
+    measures candidates, `final` is looked at once, for the front. Where few images do, they are the
+    first of their split: no split may be sorted by class.
     """
 
     name: str
@@ -134,21 +135,21 @@ def imagefolder(root: Path | None = None) -> Dataset:
     """Pictures in `root/train` and `root/val`, as ImageNet's: a folder for each class.
 
     Every second picture of `val` is to search with, the others to look at once; of each at most
-    5,000, evenly spread over the classes.
+    5,000, evenly spread over the classes. All are shuffled once and for all.
     """
     if root is None:
         raise ValueError("the data set imagefolder needs its folder: give it by --data-root")
-    splits = read_folder(root)
-    judged = splits["val"]
-    each = min(MOST_JUDGED, len(judged) // 2)
+    train, val = read_folder(root)
+    each = min(MOST_JUDGED, len(val) // 2)
     if each == 0:
-        raise ValueError(f"{root / 'val'} holds {len(judged)} picture, at least 2 are needed")
-    chosen = np.linspace(0, len(judged) - 1, 2 * each).round().astype(np.int64)
+        raise ValueError(f"{root / 'val'} holds {len(val)} picture, at least 2 are needed")
+    draws = np.random.default_rng(0)
+    spread = np.linspace(0, len(val) - 1, 2 * each).round().astype(np.int64)
     return Dataset(
         "imagefolder",
-        splits["train"],
-        judged[chosen[::2]],
-        judged[chosen[1::2]],
+        train.ordered(draws.permutation(len(train))),
+        val[draws.permutation(spread[::2])],
+        val[draws.permutation(spread[1::2])],
         mean=_MEAN,
         std=_STD,
     )

@@ -27,6 +27,10 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.files)
 
+    def ordered(self, order: NDArray[np.int64]) -> "Pictures":
+        """The same pictures in another order, none of them read."""
+        return Pictures(tuple(self.files[index] for index in order), self.labels[order])
+
     def __getitem__(self, which: Any) -> Images:
         """Read the pictures that an index of an array's first axis selects."""
         chosen = np.arange(len(self.files))[which]
@@ -35,28 +39,39 @@ class Pictures:
         return Images(np.stack(pixels), self.labels[chosen])
 
 
-def read_folder(root: Path) -> dict[str, Pictures]:
-    """Return the pictures of `root/train` and `root/val`; classes are folders, in order of name."""
-    splits = {}
-    for split in ("train", "val"):
-        folder = root / split
-        classes = sorted(path for path in folder.glob("*") if path.is_dir())
-        if not classes:
-            raise ValueError(
-                f"no classes in {folder}: expected a folder for each class, with pictures in it"
-            )
-        found = [
-            (path, label)
-            for label, of_class in enumerate(classes)
-            for path in sorted(of_class.rglob("*"))
-            if path.suffix.lower() in PICTURES
-        ]
-        if not found:
-            raise ValueError(f"no pictures in {folder}: expected files in {', '.join(PICTURES)}")
-        splits[split] = Pictures(
-            tuple(path for path, _ in found), np.array([label for _, label in found])
+def read_folder(root: Path) -> tuple[Pictures, Pictures]:
+    """Return the pictures of `root/train` and of `root/val`, class by class.
+
+    Classes are the folders of `train`, in order of their names.
+    """
+    train, val = root / "train", root / "val"
+    names = _folders(train)
+    if unknown := [name for name in _folders(val) if name not in names]:
+        raise ValueError(
+            f"{val} has a class {unknown[0]} that {train} has not: both need the same folders"
         )
-    return splits
+    return _pictures(train, names), _pictures(val, names)
+
+
+def _folders(split: Path) -> list[str]:
+    names = sorted(path.name for path in split.glob("*") if path.is_dir())
+    if not names:
+        raise ValueError(
+            f"no classes in {split}: expected a folder for each class, with pictures in it"
+        )
+    return names
+
+
+def _pictures(split: Path, names: list[str]) -> Pictures:
+    found = [
+        (path, label)
+        for label, name in enumerate(names)
+        for path in sorted((split / name).rglob("*"))
+        if path.suffix.lower() in PICTURES
+    ]
+    if not found:
+        raise ValueError(f"no pictures in {split}: expected files in {', '.join(PICTURES)}")
+    return Pictures(tuple(path for path, _ in found), np.array([label for _, label in found]))
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,32 @@ def folder(tmp_path) -> Path:
 
 
 def test_classes_are_folders_in_order_and_other_files_are_passed_over(folder):
-    pictures = read_folder(folder)["train"]
+    pictures, _ = read_folder(folder)
     assert len(pictures) == 12
     assert pictures.labels.tolist() == [0] * 6 + [1] * 6
 
 
+def test_a_class_has_one_number_where_val_lacks_another(folder):
+    shutil.rmtree(folder / "val" / "blue")
+    _, val = read_folder(folder)
+    assert val.labels.tolist() == [1] * 4
+
+
+def test_a_class_that_nothing_teaches_is_refused(folder):
+    (folder / "val" / "green").mkdir()
+    with pytest.raises(ValueError, match=r"val has a class green that .*train has not: both need"):
+        read_folder(folder)
+
+
+def test_the_first_images_of_a_split_are_not_of_one_class(folder):
+    dataset = load_dataset("imagefolder", folder)
+    for split in (dataset.train, dataset.search, dataset.final):
+        labels = split.labels.tolist()
+        assert labels != sorted(labels)
+
+
 def test_pictures_are_read_when_they_are_asked_for_and_show_their_middle(folder):
-    pictures = read_folder(folder)["train"]
+    pictures = read_folder(folder)[0]
     images = pictures[np.array([7, 0])]
     assert images.pixels.shape == (2, SIDE, SIDE, 3)
     assert images.labels.tolist() == [1, 0]
@@ -50,7 +70,7 @@ def test_half_of_val_is_searched_with_and_the_other_half_looked_at_once(folder):
 
 
 def test_batches_are_made_of_it_as_of_images_in_memory(folder):
-    pictures = read_folder(folder)["train"]
+    pictures = read_folder(folder)[0]
     normalisation = Normalisation((0.5,) * 3, (0.25,) * 3)
     lazily, at_once = (
         next(Batches(images, normalisation, 4, True, 0).epoch(0, rank=0, workers=1))
