@@ -105,31 +105,34 @@ def status(path: Path, journal: Journal) -> dict[str, Any]:
 
 
 def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | None) -> None:
-    config = run.config
-    teacher = _teacher(config, workpiece.prunable)
-    with ray_at(address, cpus=scale_of(config.finetune).cpus):
-        if not run.journal.fact(LEARNING):
-            _learn(run, workpiece, teacher, watcher)
-        learned = Learned.load(run.path)
-        network, plan = workpiece.pruner.network, workpiece.prunable.plan
-        genome = widths_of(config, network, plan, learned.scores)
-        kept = replace(
-            workpiece.prunable, state=learned.state, rankings=(ranking_by(learned.scores),)
-        )
-        left = workpiece.cost(genome).macs / workpiece.cost(plan.widths).macs
-        watcher.say(f"cut once: {left:.3f}x the multiply-adds are left")
-        if not run.journal.fact(FINETUNING):
-            _finetune(run, workpiece, kept, genome, teacher, watcher)
+    if run.journal.fact(RESULT) is None:
+        with ray_at(address, cpus=scale_of(run.config.finetune).cpus):
+            _prune(run, workpiece, watcher)
+    write_training_report(run, state="complete")
+    run.journal.note("completed", True)
+    shutil.rmtree(run.path / JOBS, ignore_errors=True)
+
+
+def _prune(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
+    """Learn, cut, fine-tune, and hand out what came of it; what is done already is not repeated."""
+    config, teacher = run.config, _teacher(run.config, workpiece.prunable)
+    if not run.journal.fact(LEARNING):
+        _learn(run, workpiece, teacher, watcher)
+    learned = Learned.load(run.path)
+    network, plan = workpiece.pruner.network, workpiece.prunable.plan
+    genome = widths_of(config, network, plan, learned.scores)
+    kept = replace(workpiece.prunable, state=learned.state, rankings=(ranking_by(learned.scores),))
+    left = workpiece.cost(genome).macs / workpiece.cost(plan.widths).macs
+    watcher.say(f"cut once: {left:.3f}x the multiply-adds are left")
+    told = _finetune(run, workpiece, kept, genome, teacher, watcher)
     pruner = kept.pruner(threads=torch.get_num_threads())
     network = pruner.cut(genome)
     network.load_state_dict(Snapshot.load(_last(run, FINETUNING)).weights)
     watcher.say("measuring the pruned network")
     found = hand_out(run.path / PRUNED, CLAD, workpiece, pruner, genome, network)
     run.artifacts.keep(run.path / PRUNED)
+    run.journal.note(FINETUNING, told)
     run.journal.note(RESULT, found)
-    shutil.rmtree(run.path / JOBS, ignore_errors=True)
-    write_training_report(run, state="complete")
-    run.journal.note("completed", True)
 
 
 def _check(config: Config, dataset: Dataset, network: nn.Module, plan: Plan) -> None:
@@ -264,11 +267,11 @@ def _finetune(
     genome: tuple[int, ...],
     teacher: Teacher,
     watcher: Watcher,
-) -> None:
-    """Train what is left of the network as a job."""
+) -> list[Metrics]:
+    """Train what is left of the network as a job; return what was told of its epochs."""
     batches, recipe = batches_of(run.config.finetune, workpiece), taught_recipe(run.config)
     payload = Payload(kept, genome, teacher, batches, recipe)
-    told = _job(
+    return _job(
         run,
         FINETUNING,
         finetune_loop,
@@ -278,7 +281,6 @@ def _finetune(
             f"fine-tuning, epoch {epoch['epoch']} of {recipe.epochs}: loss {epoch['loss']:.3f}"
         ),
     )
-    run.journal.note(FINETUNING, told)
 
 
 def _job(

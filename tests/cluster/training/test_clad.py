@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import secateur
 from command_line import PATIENCE_S, command, run, wait_for
 from secateur.cluster.commands.cli import main
-from secateur.cluster.exports.trained import trained
+from secateur.cluster.exports.trained import RESULT, trained
 from secateur.cluster.runs.learned import Learned
 from secateur.cluster.runs.record import Record
 from secateur.cluster.training.train_job import history
@@ -166,6 +167,21 @@ def test_a_killed_run_goes_on_from_its_last_epoch(complete, tmp_path):
     journal = Record(directory).journal
     assert [epoch["epoch"] for epoch in journal.fact("learning")] == list(range(1, 7))
     assert secateur.open_training(directory).state == "complete"
+
+
+@pytest.mark.parametrize("lost", [["completed"], ["completed", RESULT, "finetuning"]])
+def test_a_run_that_died_at_its_end_is_completed(complete, tmp_path, lost):
+    directory = tmp_path / "died"
+    shutil.copytree(complete, directory)
+    found = secateur.open_training(directory).status()
+    journal = Record(directory).journal
+    for fact in lost:
+        journal.note(fact, None)
+    assert main(["resume", str(directory)]) == 0
+    again = secateur.open_training(directory).status()
+    assert again["state"] == "complete"
+    assert again["finetuning"] == "3/3"
+    assert again["widths"] == found["widths"]
 
 
 def test_a_complete_run_has_nothing_to_resume(complete, capsys):
