@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..pruning.channels import Ids
 from ..pruning.plan import Plan
 from ..tensors.weights import State, state_of
 from .learner import CriterionLearner, Sight
@@ -56,7 +57,7 @@ class GatedNetwork(nn.Module):
         self._widths = plan.widths
         self._through = through
         self._stay = [max(1, math.ceil(least * width)) for width in plan.widths]
-        readers = {(name, dim): owner for (name, dim), owner in plan.owners.items() if dim > 0}
+        readers = _readers(network, plan)
         self._readers = list(readers)
         for number, owner in enumerate(readers.values()):
             self.register_buffer(f"owner{number}", torch.from_numpy(owner), persistent=False)
@@ -118,3 +119,17 @@ class GatedNetwork(nn.Module):
             owner: Tensor = self.get_buffer(f"owner{number}")
             gated[name] = gated[name] * factors[owner].view(shape)
         return gated
+
+
+def _readers(network: nn.Module, plan: Plan) -> dict[tuple[str, int], Ids]:
+    """The dimensions of layers' weights that read channels, under all their names, and the owners.
+
+    What else holds channels there (zeros that pad a shortcut, a scale) hands them on to these.
+    """
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    weights = {id(parameters.get(layer.weight)) for layer in plan.layers}
+    return {
+        (name, dim): owner
+        for (name, dim), owner in plan.owners.items()
+        if dim > 0 and name in parameters and id(parameters[name]) in weights
+    }

@@ -13,9 +13,12 @@ from secateur.methods.clad.losses import Macs
 from secateur.methods.models.named import load_model
 from secateur.methods.networks import cifar_mobilenet_v2, cifar_resnet, cifar_vgg16_bn
 from secateur.methods.pruning.counts import Counts
-from secateur.methods.pruning.plan import trace
+from secateur.methods.pruning.plan import Plan, trace
 from secateur.methods.pruning.surgery import Pruner, fit
 from secateur.methods.training.precision import answers
+
+COUPLED = "resnet20, coupled"
+"""Where residual streams are cut as well, and with them the zeros that pad shortcuts."""
 
 NETWORKS = {
     "resnet20, padding": lambda: cifar_resnet(20),
@@ -24,7 +27,13 @@ NETWORKS = {
     "vgg16": cifar_vgg16_bn,
     "mobilenet v2": cifar_mobilenet_v2,
     "no batchnorm": lambda: load_model("torchvision:alexnet", shape=(3, 64, 64)).network,
+    COUPLED: lambda: cifar_resnet(20),
 }
+
+
+def planned(name: str) -> Plan:
+    network, images = dense(name)
+    return trace(network, images[:1], scope="coupled" if name == COUPLED else "inner")
 
 
 @cache
@@ -42,10 +51,9 @@ def dense(name: str) -> tuple[nn.Module, torch.Tensor]:
 
 
 def gated(name: str, **options) -> GatedNetwork:
-    network, images = dense(name)
+    network, _ = dense(name)
     settings = {"sight": "raw", "hidden": 8, "through": False, "least": 0.0, "seed": 0} | options
-    plan = trace(network, images[:1])
-    return GatedNetwork(fit(network, {}), plan, **settings).eval()
+    return GatedNetwork(fit(network, {}), planned(name), **settings).eval()
 
 
 def with_scores(one: GatedNetwork, seed: int = 0) -> list[np.ndarray]:
@@ -62,7 +70,7 @@ def with_scores(one: GatedNetwork, seed: int = 0) -> list[np.ndarray]:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_with_hard_gates_is_the_network_that_is_cut(name):
     network, images = dense(name)
-    plan = trace(network, images[:1])
+    plan = planned(name)
     one = gated(name, sight="logits")
     scores = with_scores(one)
     one.acting = "hard"
@@ -75,8 +83,8 @@ def test_a_network_with_hard_gates_is_the_network_that_is_cut(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_multiply_adds_of_gates_of_0_and_1_are_those_of_the_cut_network(name):
-    network, images = dense(name)
-    plan = trace(network, images[:1])
+    network, _ = dense(name)
+    plan = planned(name)
     counts, rng = Counts(plan, network), np.random.default_rng(1)
     macs = Macs(counts.layers, plan.widths)
     for _ in range(5):
