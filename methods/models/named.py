@@ -91,10 +91,14 @@ def _torchvision(name: str, rest: str, shape: Shape | None) -> Model:
     if architecture not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(f"torchvision has no classification network called {architecture!r}")
     factory = f"{TORCHVISION}:{architecture}"
-    size = 299 if architecture == "inception_v3" else 224
+    size, normalisation = 299 if architecture == "inception_v3" else 224, IMAGENET
     arguments: dict[str, Any] = {"weights": None}
     if architecture in AUXILIARY:
         arguments |= {"aux_logits": False, "init_weights": False}
+    if at:
+        size, normalisation = _expected(architecture, weights, name)
+        if architecture.startswith("vit_"):
+            arguments["image_size"] = size
     network = build(factory, arguments)
     if at:
         published = _download(resolve(factory), weights, name)
@@ -102,14 +106,26 @@ def _torchvision(name: str, rest: str, shape: Shape | None) -> Model:
             arguments["transform_input"] = network.transform_input = published.transform_input
         state = {key: tensor.detach() for key, tensor in published.state_dict().items()}
         network = assign(network, {k: t for k, t in state.items() if "aux" not in k.lower()})
-    return Model(name, factory, arguments, network.eval(), shape or (3, size, size), IMAGENET)
+    return Model(name, factory, arguments, network.eval(), shape or (3, size, size), normalisation)
+
+
+def _expected(architecture: str, weights: str, name: str) -> tuple[int, Normalisation]:
+    """The size and the normalisation of the images that published weights expect."""
+    from torchvision.models import get_model_weights
+
+    known = get_model_weights(architecture)
+    if weights not in known.__members__:
+        raise ValueError(
+            f"{name}: torchvision has no weights of that name for it: "
+            f"use {' or '.join(known.__members__)}"
+        )
+    images = known[weights].transforms()
+    return images.crop_size[0], Normalisation(tuple(images.mean), tuple(images.std))
 
 
 def _download(factory: Callable[..., Any], weights: str, name: str) -> Any:
     try:
         return factory(weights=weights)
-    except KeyError as error:
-        raise ValueError(f"{name}: torchvision has no weights of that name for it") from error
     except OSError as error:
         raise ValueError(
             f"{name}: torchvision cannot download the weights ({error}); "

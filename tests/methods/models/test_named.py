@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import get_model
 
 from secateur.methods.data.photographs import photographs
 from secateur.methods.models.exported import save
@@ -19,6 +20,23 @@ def test_inception_takes_larger_images_and_comes_without_auxiliary_classifiers()
     model = load_model("torchvision:inception_v3")
     assert model.shape == (3, 299, 299)
     assert not any("Aux" in name for name, _ in model.network.named_modules())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "size", "built"),
+    [
+        ("efficientnet_b1", "IMAGENET1K_V2", 240, {}),
+        ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", 384, {"image_size": 384}),
+    ],
+)
+def test_images_are_as_published_weights_expect_them(
+    monkeypatch, architecture, weights, size, built
+):
+    published = get_model(architecture, weights=None, **built)
+    monkeypatch.setattr("secateur.methods.models.named._download", lambda *_: published)
+    model = load_model(f"torchvision:{architecture}@{weights}")
+    assert model.shape == (3, size, size)
+    assert model.arguments == {"weights": None, **built}
 
 
 def test_an_own_network_is_named_by_its_import_path(monkeypatch, tmp_path):
