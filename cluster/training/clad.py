@@ -115,7 +115,10 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
 
 def _prune(run: Record, workpiece: Workpiece, watcher: Watcher) -> None:
     """Learn, cut, fine-tune, and hand out what came of it; what is done already is not repeated."""
-    config, teacher = run.config, _teacher(run.config, workpiece.prunable)
+    config, dense = run.config, workpiece.prunable
+    teacher = _teacher(config, dense.normalisation) or Teacher(
+        dense.factory, dense.arguments, dense.state
+    )
     if not run.journal.fact(LEARNING):
         _learn(run, workpiece, teacher, watcher)
     learned = Learned.load(run.path)
@@ -146,9 +149,10 @@ def _check(config: Config, dataset: Dataset, network: nn.Module, plan: Plan) -> 
             "target, a smaller pruning.minimum or clad.least, or pruning.scope coupled"
         ) from error
     require_batches(len(dataset.train), config.finetune.batch, config.finetune.workers)
-    if config.clad.teacher is not None:
-        example = Normalisation(dataset.mean, dataset.std)(dataset.train[:1])
-        student, teacher = fit(network, {}, shared=True), _teacher(config, None).network()
+    given = Normalisation(dataset.mean, dataset.std)
+    if named := _teacher(config, given):
+        example, teacher = given(dataset.train[:1]), named.network()
+        student = fit(network, {}, shared=True)
         try:
             AttentionTransfer(student, teacher, example)
         except ValueError as error:
@@ -161,14 +165,15 @@ def _check(config: Config, dataset: Dataset, network: nn.Module, plan: Plan) -> 
             )
 
 
-def _teacher(config: Config, dense: Prunable | None) -> Teacher:
-    """The network that the configuration names, or the dense one."""
+def _teacher(config: Config, given: Normalisation) -> Teacher | None:
+    """The network that the configuration names, whose inputs come as normalised; None: none."""
     if config.clad.teacher is None:
-        assert dense is not None
-        return Teacher(dense.factory, dense.arguments, dense.state)
+        return None
     root = Path(config.data.root).expanduser() if config.data.root else None
     model = load_model(config.clad.teacher, root=root)
-    return Teacher(model.factory, model.arguments, state_of(model.network))
+    alike = model.name == model.factory  # of a user's own network nothing else is known
+    inputs = None if alike or model.normalisation == given else (given, model.normalisation)
+    return Teacher(model.factory, model.arguments, state_of(model.network), inputs)
 
 
 def widths_of(

@@ -1,6 +1,8 @@
 """Cutting: from learned scores to widths, at once for all groups."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,13 +39,15 @@ def widths_for(
     Raises:
         ValueError: even the least widths cost more.
     """
-    groups = space.groups
+    allowed = Space(
+        tuple(
+            replace(group, minimum=max(group.minimum, math.ceil(least * group.width)))
+            for group in space.groups
+        )
+    )
 
     def widths(threshold: float) -> tuple[int, ...]:
-        kept = [max(int((values >= threshold).sum()), least * len(values)) for values in scores]
-        return space.repair(
-            [max(width, group.minimum) for width, group in zip(kept, groups, strict=True)]
-        )
+        return allowed.repair([float((values >= threshold).sum()) for values in scores])
 
     thresholds = np.unique(np.concatenate([*scores, [np.inf]]))
     if (lowest := cost(widths(np.inf))) > limit:

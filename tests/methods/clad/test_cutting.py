@@ -24,6 +24,8 @@ def test_the_best_channels_of_all_groups_stay():
 def test_every_group_keeps_its_least_share():
     scores = [np.linspace(1, 2, 20), np.linspace(-2, -1, 20)]
     assert widths_for(scores, space(20, 20), total, 22, least=0.1) == (20, 2)
+    assert widths_for(scores, space(20, 20), total, 24, least=0.16) == (20, 4)
+    assert widths_for(scores, space(20, 20, step=4), total, 28, least=0.25) == (20, 8)
 
 
 def test_widths_stand_on_the_grid():
