@@ -56,15 +56,17 @@ def layers_time(
 ) -> Callable[[Genomes], NDArray[np.float64]]:
     """Return what sums up the milliseconds of all layers for any widths.
 
-    The sizes of layers are `fixed + per_width @ widths`, of shapes (layers, 4) and
-    (layers, 4, groups); `positions` tells how often each is applied, shape (layers,).
+    The sizes of layers are `fixed + per_width @ widths`, of shapes (layers, dimensions) and
+    (layers, dimensions, groups), four dimensions or more; `positions` tells how often each is
+    applied, shape (layers,). A kernel's third dimension counts as if it were in its second.
     """
     groups = per_width.shape[2]
 
     def total(genomes: Genomes) -> NDArray[np.float64]:
         weights = fixed + np.tensordot(genomes[:, :groups], per_width, axes=(1, 2))
         applied = np.broadcast_to(positions[None, :, None], (*weights.shape[:2], 1))
-        sizes = np.concatenate([weights, applied], axis=2).reshape(-1, 5)
+        kernel = weights[..., 3:].prod(axis=2, keepdims=True)
+        sizes = np.concatenate([weights[..., :3], kernel, applied], axis=2).reshape(-1, 5)
         summed: NDArray[np.float64] = model(sizes).reshape(weights.shape[:2]).sum(axis=1)
         return summed
 

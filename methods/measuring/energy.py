@@ -37,10 +37,8 @@ def energy_counter(target: Target, powercap: Path = POWERCAP) -> EnergyCounter |
     """Return the counter of a target's device, or None where there is none that can be read."""
     if target.provider in _GPUS:
         return _gpu()
-    packages = [
-        folder for folder in sorted(powercap.glob("*-rapl:*")) if folder.name.count(":") == 1
-    ]
     try:
+        packages = [zone for zone in sorted(powercap.glob("*-rapl:*")) if _is_package(zone)]
         return Rapl(packages) if packages else None
     except (OSError, ValueError):
         return None
@@ -81,6 +79,11 @@ class Rapl:
             self._total += new - old if new >= old else new - old + whole
         self._latest = now
         return self._total / 1e6
+
+
+def _is_package(zone: Path) -> bool:
+    """Whether a zone is a whole processor: not a part of one, nor the platform around it."""
+    return (zone / "name").read_text().startswith("package")
 
 
 def _microjoules(path: Path) -> int:

@@ -14,8 +14,9 @@ from .plan import Plan
 class Sizes:
     """How the sizes of tensors follow from the widths: `fixed + per_width @ widths`.
 
-    `fixed` is of shape (tensors, dimensions), `per_width` of (tensors, dimensions, groups); missing
-    dimensions have the size 1. `positions` tells how often a tensor is applied to one image.
+    `fixed` is of shape (tensors, dimensions), `per_width` of (tensors, dimensions, groups); there
+    are four dimensions or more, and missing ones have the size 1. `positions` tells how often a
+    tensor is applied to one image.
     """
 
     fixed: NDArray[np.float64]
@@ -29,7 +30,7 @@ class Counts:
     def __init__(self, plan: Plan, network: nn.Module) -> None:
         """Take the dense network, for the names and shapes of its tensors."""
         tensors = state_of(network)
-        dims = max((tensor.ndim for tensor in tensors.values()), default=0)
+        dims = max(4, *(tensor.ndim for tensor in tensors.values()))
         self._fixed = np.ones((len(tensors), dims))
         self._per_width = np.zeros((len(tensors), dims, len(plan.groups)))
         for row, (name, tensor) in enumerate(tensors.items()):

@@ -76,6 +76,16 @@ def test_a_network_takes_what_its_layers_take():
     assert total(genomes).shape == (2,)
 
 
+def test_a_third_dimension_of_a_kernel_counts_as_if_in_its_second():
+    deep, wide = np.array([[20.0, 8, 3, 3, 3]]), np.array([[20.0, 8, 3, 9]])
+    nothing = np.zeros((1, 1), dtype=np.int64)
+    times = [
+        layers_time(MODEL, fixed, np.zeros((*fixed.shape, 1)), np.ones(1))(nothing)
+        for fixed in (deep, wide)
+    ]
+    assert times[0] == pytest.approx(times[1])
+
+
 def test_a_latency_model_with_a_prior_needs_few_measurements():
     dense = (64, 64)
     genomes = np.column_stack([RNG.integers(1, 65, 100), RNG.integers(1, 65, 100)])

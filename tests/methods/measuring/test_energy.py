@@ -6,9 +6,15 @@ from secateur.methods.measuring.target import Target
 
 @pytest.fixture
 def powercap(tmp_path):
-    """Two packages, and a part of one that is counted with it."""
-    for name, start in (("intel-rapl:0", 900), ("intel-rapl:1", 100), ("intel-rapl:0:0", 7)):
+    """Two packages, a part of one that is counted with it, and the platform that counts both."""
+    for name, what, start in (
+        ("intel-rapl:0", "package-0", 900),
+        ("intel-rapl:1", "package-1", 100),
+        ("intel-rapl:0:0", "core", 7),
+        ("intel-rapl:2", "psys", 9),
+    ):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "name").write_text(f"{what}\n")
         (tmp_path / name / "energy_uj").write_text(f"{start}\n")
         (tmp_path / name / "max_energy_range_uj").write_text("1000\n")
     return tmp_path
@@ -19,6 +25,7 @@ def test_all_packages_are_counted_and_may_wrap_around(powercap):
     assert counter.name == "RAPL, all packages"
     (powercap / "intel-rapl:0" / "energy_uj").write_text("50")  # 150 more, past the end
     (powercap / "intel-rapl:1" / "energy_uj").write_text("300")
+    (powercap / "intel-rapl:2" / "energy_uj").write_text("900")
     assert counter.joules() == pytest.approx(350e-6)
     assert counter.joules() == pytest.approx(350e-6)
 

@@ -47,6 +47,12 @@ def test_torchvisions_resnet50_has_the_published_number_of_macs():
     assert macs == pytest.approx(4089e6, abs=0.5e6)
 
 
+def test_layers_without_kernels_have_kernels_of_one():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.ReLU(), nn.Linear(16, 4)).eval()
+    layers = Counts(trace(network, torch.zeros(1, 3, 4, 4)), network).layers
+    assert layers.fixed[:, 2:].tolist() == [[1, 1], [1, 1]]
+
+
 def macs_of(network: nn.Module, images: Tensor) -> int:
     """Multiply-adds of one image, counted while the network runs."""
     total = 0
