@@ -20,6 +20,9 @@ LATENCY = "latency_ms"
 DEVICE = "device"
 """What a reading's fingerprint is called, beside it."""
 
+REFERENCE = "reference_ms"
+"""What the dense network's latency that a reading is relative to is called, beside it."""
+
 AGAIN = "again_"
 """What the name of a second reading begins with."""
 

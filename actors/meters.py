@@ -13,7 +13,7 @@ from ..methods.models.accuracy import CPU, AccuracyMeter, exact_gpu
 from ..methods.models.prunable import Prunable
 from ..methods.pruning.onnx_graph import OnnxTemplate
 from ..search.candidate import Estimate
-from .job import DEVICE, OPERATORS, Job, Quantity, Reading, once
+from .job import DEVICE, OPERATORS, REFERENCE, Job, Quantity, Reading, once
 from .worker import Measure
 
 _TOLD = ("beside_ms", "sittings", "calls")
@@ -71,7 +71,7 @@ def load_accuracy(payload: AccuracyPayload) -> Measure:
 
 
 def load_latency(payload: LatencyPayload) -> Measure:
-    """Open the dense network as the reference; measure it once a run on every target.
+    """Open the dense network as the reference; measure it on every target where it is not known.
 
     The first reading of each target tells its fingerprint, every one what it rests on.
     """
@@ -103,6 +103,7 @@ def load_latency(payload: LatencyPayload) -> Measure:
         found, layers = meter.with_operators(graph)
         told = asdict(found)
         beside |= {name: told[name] for name in _TOLD}
+        beside[REFERENCE] = meter.reference_ms.value
         return Reading(
             found.estimate, {**beside, OPERATORS: [list(astuple(one)) for one in layers]}
         )

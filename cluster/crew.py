@@ -17,7 +17,6 @@ from ..actors.meters import (
 )
 from ..actors.ray_fleet import RESOURCE, RayFleet
 from ..methods.measuring.quantised import CALIBRATION_IMAGES
-from ..search.candidate import Estimate
 from .on_ray.ray_cluster import ray_at
 from .profiling.targets import protocol_for, target_for
 from .runs.progress import Watcher
@@ -122,7 +121,10 @@ def _profilers(run: Record, workpiece: Workpiece, cores: CoreSplit) -> dict[Role
             LatencyPayload(
                 prunable=workpiece.prunable,
                 dense_onnx=workpiece.dense_onnx,
-                timings={name: _timing(run, name, one) for name, one in latencies.items()},
+                timings={
+                    name: Timing(target_for(one), protocol_for(one), run.dense_latency(name))
+                    for name, one in latencies.items()
+                },
                 calibration=workpiece.dataset.train[:CALIBRATION_IMAGES],
             ),
             cores=cores.profiler,
@@ -136,10 +138,3 @@ def _profilers(run: Record, workpiece: Workpiece, cores: CoreSplit) -> dict[Role
 def _resource(node: str | None) -> dict[str, float]:
     """What a profiler needs to be on a certain node."""
     return {f"{RESOURCE}{node}": 1.0} if node else {}
-
-
-def _timing(run: Record, quantity: Quantity, settings: Latency) -> Timing:
-    """What an earlier sitting has measured of the dense network still holds."""
-    dense = run.journal.answers().get(0, {}).get(quantity)
-    known = dense.result if dense and isinstance(dense.result, Estimate) else None
-    return Timing(target_for(settings), protocol_for(settings), known)

@@ -21,6 +21,7 @@ from .runs.drift import DriftAlarm
 from .runs.progress import Watcher
 from .runs.racing import race
 from .runs.record import Record
+from .runs.reference import OneReference
 from .runs.sitting import begun, continued
 from .runs.workpiece import Workpiece
 from .settings.config import Config, with_absolute_paths
@@ -81,7 +82,9 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     hours = config.search.hours
     with workers(run, workpiece, watcher, address) as dispatcher:
         metered = Metered(dispatcher, run.path.name, config.goals)
-        measuring = DriftAlarm(metered, watcher, run.journal.answers().values())
+        measuring = DriftAlarm(
+            OneReference(metered, run.dense_latency), watcher, run.journal.answers().values()
+        )
 
         def watch(progress: Progress) -> None:
             metered.evaluated(progress.outcome)

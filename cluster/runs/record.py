@@ -105,6 +105,11 @@ class Record:
             **({} if at is None else {"population": [member.id for member in self.population(at)]}),
         }
 
+    def dense_latency(self, quantity: Quantity) -> Estimate | None:
+        """What has been measured of the dense network, if it has been."""
+        answer = self.journal.answers().get(0, {}).get(quantity)
+        return answer.result if answer and isinstance(answer.result, Estimate) else None
+
     def device(self, quantity: Quantity) -> "Fingerprint | None":
         """What a latency was measured on, as its profiler has told it last."""
         told = [
