@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 import ray
-from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayTaskError
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError, RayTaskError
 
 from .fleet import Crew, Event, Gone, Placed, Ready, WorkersLost, failed
 from .job import Answer, Job, Role
@@ -82,11 +82,12 @@ class RayFleet:
     def wait(self, until: float) -> Sequence[Event]:
         """Return all that is finished; where nothing is, wait for the first that is."""
         references = list(self._pending)
+        timeout = min(max(0.0, until - self.now()), self.LOOK_SECONDS)
         if not references:
+            time.sleep(timeout)
             return []
         done, _ = ray.wait(references, num_returns=len(references), timeout=0)
         if not done:
-            timeout = min(max(0.0, until - self.now()), self.LOOK_SECONDS)
             done, _ = ray.wait(references, num_returns=1, timeout=timeout)
         finished = set(done)  # in the order in which they were asked for
         return [self._event(reference) for reference in references if reference in finished]
@@ -100,12 +101,12 @@ class RayFleet:
         worker, job = self._pending.pop(reference)
         try:
             result = ray.get(reference)
-        except RayActorError as error:
-            return Gone(worker, _reason(error), with_node=not self._has_node(worker))
         except RayTaskError as error:
             if isinstance(job, Job):
                 return failed(job, error.cause, worker)
             return Gone(worker, _reason(error))
+        except RayError as error:  # it died, or Ray has ended it, for want of memory maybe
+            return Gone(worker, _reason(error), with_node=not self._has_node(worker))
         if job is _Step.PLACING:
             self._nodes[worker] = result
             if result in self._kept_from(self._crews[self._roles[worker]]):

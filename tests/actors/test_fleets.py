@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
+from ray.exceptions import OutOfMemoryError
 
 from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import Crew, LocalFleet, WorkersLost
-from secateur.actors.job import Job
+from secateur.actors.job import Answer, Job
 from secateur.actors.ray_fleet import RayFleet
 from secateur.search.candidate import Estimate
 
@@ -159,6 +160,31 @@ def test_a_job_that_kills_every_worker_is_given_up_with_the_reason(on_ray, tmp_p
     assert found[0].failed
     assert found[0].result.startswith("lost 3 workers, the last by: ")
     assert found[1].result == Estimate.exact(8.0)
+
+
+def test_a_worker_that_ray_ends_for_want_of_memory_is_replaced(on_ray, monkeypatch):
+    dispatcher, get, ended = on_ray({"evaluator": Crew(1, load_scale, 2.0)}), ray.get, []
+
+    def ends_the_first_job(reference):
+        found = get(reference)
+        if isinstance(found, Answer) and not ended:
+            ended.append(found.worker)
+            raise OutOfMemoryError("Task was killed due to the node running low on memory.")
+        return found
+
+    monkeypatch.setattr(ray, "get", ends_the_first_job)
+    dispatcher.submit(Job(0, (7,), "error"))
+    answer = dispatcher.next_answer()
+    assert answer.result == Estimate.exact(14.0)
+    assert answer.attempt == 2
+    assert answer.worker not in ended
+
+
+def test_where_nobody_is_asked_a_wait_takes_its_time():
+    fleet = RayFleet({})
+    until = fleet.now() + 0.2
+    assert fleet.wait(until) == []
+    assert fleet.now() >= until
 
 
 def test_workers_that_cannot_start_end_the_wait_with_the_reason(on_ray):
