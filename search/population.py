@@ -20,10 +20,10 @@ class Population:
         self.members: list[Evaluation] = []
 
     def take(self, *newcomers: Evaluation) -> None:
-        """Let the members and the newcomers compete for the places."""
-        contenders = [*self.members, *newcomers]
-        if not contenders:
+        """Let the members and the newcomers, if there are any, compete for the places."""
+        if not newcomers:
             return
+        contenders = [*self.members, *newcomers]
         if self._judge is None:
             self._judge = self._goals.beside(contenders[0].objectives)
         values = values_of(contenders)
