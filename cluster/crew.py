@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
+import ray
+import torch
+
 from ..actors.cores import CoreSplit, available_cores, confined, split_cores
 from ..actors.dispatcher import Disagreement, Dispatcher
 from ..actors.fleet import Crew
@@ -22,6 +25,7 @@ from .profiling.targets import protocol_for, target_for
 from .runs.progress import Watcher
 from .runs.record import DISAGREEMENTS, MISSING, Record
 from .runs.workpiece import Workpiece
+from .settings.checked import ConfigError
 from .settings.config import Config, Latency
 
 
@@ -55,6 +59,23 @@ def workers(
             yield dispatcher
         finally:
             dispatcher.close()
+
+
+def require_workers(config: Config, address: str | None) -> None:
+    """Refuse what only nodes of a cluster can have, where there is none: Ray would wait for it."""
+    if address is not None or ray.is_initialized():
+        return
+    for quantity, settings in config.latencies.items():
+        if node := settings.profiler or config.workers.profiler:
+            raise ConfigError(
+                f"{quantity} is measured on the node {node} of a cluster: give its --address, or "
+                "leave out what names the profiler to measure on this machine"
+            )
+    if config.workers.gpus and not torch.cuda.is_available():
+        raise ConfigError(
+            f"workers.gpus: evaluators get {config.workers.gpus} of a GPU each, and this machine "
+            "has none that PyTorch can use: give a cluster's --address, or set it to 0"
+        )
 
 
 def _disagreement(run: Record, found: Disagreement, watcher: Watcher) -> None:

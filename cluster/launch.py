@@ -9,7 +9,7 @@ from ..search.fidelity import Promotion, rung_agreement
 from ..search.screening import Screening
 from ..search.sparing import Sparing
 from .algorithms import algorithm, surrogate
-from .crew import workers
+from .crew import require_workers, workers
 from .exports.export import export_member, pick
 from .on_ray.metrics import Metered
 from .on_ray.ray_cluster import require_reachable
@@ -48,6 +48,7 @@ def start(
     well; the workers are on this machine, or on the Ray cluster at `address`.
     """
     config = with_absolute_paths(config)
+    require_workers(config, address)
     if address is None:
         require_targets(config)
     require_comparable(config)
@@ -63,6 +64,7 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
     """Work on an existing run until it is complete."""
     if run.journal.fact("completed"):
         return
+    require_workers(run.config, address)
     require_reachable(address)
     with continued(run, watcher, COPY) as workpiece:
         _work(run, workpiece, watcher, address)

@@ -7,6 +7,7 @@ import pytest
 
 from secateur.actors.cores import confined
 from secateur.cluster import crew
+from secateur.cluster.settings.checked import ConfigError
 from secateur.cluster.settings.config import check_config
 
 
@@ -23,7 +24,7 @@ def hired(monkeypatch):
     monkeypatch.setattr(crew, "RayFleet", hired.crews.update)
     monkeypatch.setattr(crew, "Dispatcher", MagicMock())
     config = check_config({}, source="test")
-    run = SimpleNamespace(config=config, journal=SimpleNamespace(answers=lambda: {0: {}}))
+    run = SimpleNamespace(config=config, dense_latency=lambda _: None)
     watcher = SimpleNamespace(say=hired.said.append)
 
     def hire():
@@ -52,3 +53,25 @@ def test_the_profiler_has_a_core_of_its_own_where_there_are_two(hired):
     assert found.cpus == 2
     assert not found.crews["evaluator"].cores & found.crews["profiler"].cores
     assert not any("shares" in text for text in found.said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"workers": {"profiler": "board"}}, "latency_ms is measured on the node board of a clust"),
+        (
+            {
+                "targets": {"phone": {"profiler": "phone"}},
+                "objectives": ["error", "latency_ms@phone"],
+            },
+            "latency_ms@phone is measured on the node phone of a cluster: give its --address",
+        ),
+        ({"workers": {"gpus": 0.5}}, "evaluators get 0.5 of a GPU each, and this machine has none"),
+    ],
+)
+def test_what_only_a_cluster_has_is_not_waited_for_on_one_machine(settings, message, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    config = check_config(settings, source="test")
+    with pytest.raises(ConfigError, match=message):
+        crew.require_workers(config, None)
+    crew.require_workers(config, "10.0.0.1:6379")
