@@ -71,6 +71,12 @@ def require_workers(config: Config, address: str | None) -> None:
                 f"{quantity} is measured on the node {node} of a cluster: give its --address, or "
                 "leave out what names the profiler to measure on this machine"
             )
+    last = config.search.fidelity.epochs is not None and config.finetune.gpu
+    if last and not torch.cuda.is_available():
+        raise ConfigError(
+            "finetune.gpu: the front is to be fine-tuned on a GPU of this machine, which has none "
+            "that PyTorch can use: leave finetune.gpu or search.fidelity.epochs out"
+        )
     if config.workers.gpus and not torch.cuda.is_available():
         raise ConfigError(
             f"workers.gpus: evaluators get {config.workers.gpus} of a GPU each, and this machine "

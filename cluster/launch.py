@@ -1,9 +1,12 @@
 """Launch: starts a run or goes on with one, from loading the data to the report."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 from ..actors.job import Job
+from ..methods.data.batches import require_batches
+from ..methods.data.datasets import Dataset
 from ..search.algorithm import Search
 from ..search.fidelity import Promotion, rung_agreement
 from ..search.screening import Screening
@@ -24,6 +27,7 @@ from .runs.record import Record
 from .runs.reference import OneReference
 from .runs.sitting import begun, continued
 from .runs.workpiece import Workpiece
+from .settings.checked import ConfigError
 from .settings.config import Config, with_absolute_paths
 from .storage.artifacts import ELSEWHERE, elsewhere
 from .storage.whole_file import write_whole
@@ -56,7 +60,9 @@ def start(
     if artifacts is not None:
         elsewhere(artifacts)
     facts = {ELSEWHERE: artifacts}
-    with begun(config, directory, watcher, facts, url=url) as (run, workpiece):
+    with begun(
+        config, directory, watcher, facts, url=url, check=partial(_require_rungs, config)
+    ) as (run, workpiece):
         _work(run, workpiece, watcher, address)
 
 
@@ -123,6 +129,18 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
     run.artifacts.keep(run.path / EXPORTS, *report)
     _give_back(run, watcher)
     run.journal.note("completed", True)
+
+
+def _require_rungs(config: Config, dataset: Dataset, *_: object) -> None:
+    """Refuse rungs that the data does not give: the last one is climbed when all else is done."""
+    fidelity, images = config.search.fidelity, len(dataset.search)
+    if fidelity.images is not None and fidelity.images >= images:
+        raise ConfigError(
+            f"search.fidelity.images: expected fewer than the {images} images of the search split, "
+            f"got {fidelity.images}: choose fewer, or leave it out"
+        )
+    if fidelity.epochs is not None:
+        require_batches(len(dataset.train), config.finetune.batch, config.finetune.workers)
 
 
 def _give_back(run: Record, watcher: Watcher) -> None:

@@ -56,6 +56,11 @@ def test_an_option_that_is_no_number_is_refused(capsys):
         (("--set", "data.name=mnist"), "no data set is called 'mnist': use cifar10, digits"),
         (("--set", "network.factory=nowhere:x"), "cannot import 'nowhere'"),
         (("--set", "network.weights=w.npz"), "network.weights: no file at w.npz"),
+        (("--set", "search.fidelity.images=500"), "fewer than the 500 images of the search split"),
+        (
+            ("--set", "search.fidelity.epochs=1", "--set", "finetune.batch=798"),
+            "choose another finetune.batch",
+        ),
         (("--set", "pruning.ignore=[nothing*]"), "the pattern 'nothing*' matches no layer"),
     ],
 )
