@@ -40,6 +40,8 @@ from untrained import Untrained
 
 from secateur.actors.cores import confined, split_cores
 from secateur.methods.measuring.latency import Protocol
+from secateur.methods.measuring.operators import operator_times
+from secateur.methods.measuring.preparation import Preparation
 from secateur.methods.measuring.session import open_session, random_inputs
 from secateur.methods.measuring.target import Target
 from secateur.methods.measuring.target_meter import TargetMeter
@@ -224,9 +226,11 @@ def proxies(count: int, protocol: Protocol) -> list[dict[str, Any]]:
 def layer_times(network: Untrained, count: int) -> NDArray[np.float64]:
     """What layers take in so many cuts: five sizes and milliseconds, shape (layers, 6)."""
     dense = network.onnx(network.pruner.plan.widths)
-    meter = TargetMeter(dense, Target(), Protocol(), reference_ms=Estimate.exact(1.0))
+    prepare = Preparation(dense, Target())
     drawn = cuts(network, count, np.random.default_rng(2))
-    found = [astuple(one) for widths in drawn for one in meter.operators(network.onnx(widths))]
+    found = [
+        astuple(one) for widths in drawn for one in operator_times(prepare(network.onnx(widths)))
+    ]
     return np.array(found, dtype=np.float64)
 
 

@@ -5,20 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...actors.cores import confined, split_cores
 from ...methods.data.photographs import photographs
 from ...methods.measuring.energy import energy_counter, joules_per_call
 from ...methods.measuring.fingerprint import Fingerprint, fingerprint
-from ...methods.measuring.latency import Comparison, Measurement, Open, alone, compare
-from ...methods.measuring.quantised import CALIBRATION_IMAGES, quantised
+from ...methods.measuring.latency import Comparison, Measurement, alone, compare
+from ...methods.measuring.preparation import Preparation
 from ...methods.measuring.resident import resident_bytes
-from ...methods.measuring.session import Inputs, open_session, opener, random_inputs
 from ...methods.measuring.target import Target
 from ...methods.models.exported import ONNX
 from ...methods.models.named import Shape, load_model
-from ...methods.pruning.memory import graph_memory
+from ...methods.pruning.memory import peak_activation_bytes, weight_bytes
 from ...methods.pruning.onnx_graph import export
 from ..settings.config import Latency
 from .targets import protocol_for, target_for
@@ -38,7 +35,8 @@ class Profile:
     """What a network takes on a target; what cannot be read there is absent.
 
     Memory is that of its weights, of its activations at their peak when each is freed after its
-    last reader, and the peak that a process of its own holds. Energy is that of the whole device.
+    last reader (an int8 graph does not tell), and the peak that a process of its own holds. Energy
+    is that of the whole device.
     """
 
     latency: Measurement
@@ -87,19 +85,16 @@ def graph_of(
 def profile(graph: Graph, settings: Latency) -> Profile:
     """Measure a graph alone, on cores of its own where there are enough."""
     target = target_for(settings)
-    model, inputs = _for_target(graph, target)
-    counter = energy_counter(target)
+    prepare = _preparation(graph, target)
+    prepared, counter = prepare(graph.model), energy_counter(target)
     with confined(split_cores(target.threads).profiler):
-        opened = opener(model, target, inputs, name=graph.name)
-        latency = alone(opened, protocol_for(settings))
-        energy = joules_per_call(opened(), counter) if counter else None
-        held = resident_bytes(model, target, dict(graph.sizes))
-    shapes = {name: values.shape for name, values in inputs.items()}
-    weights, peak = _on_paper(graph.model, shapes)
+        latency = alone(prepared.open, protocol_for(settings))
+        energy = joules_per_call(prepared.open(), counter) if counter else None
+        held = resident_bytes(prepared.model, target, dict(graph.sizes))
     return Profile(
         latency,
-        weights,
-        peak,
+        weight_bytes(prepared.model),
+        None if target.precision == "int8" else _peak(graph.model, prepare.shapes),
         held,
         energy,
         counter.name if counter else None,
@@ -111,35 +106,17 @@ def beside(one: Graph, other: Graph, settings: Latency) -> Comparison:
     """Time two graphs in turns, on cores of their own where there are enough."""
     target = target_for(settings)
     with confined(split_cores(target.threads).profiler):
-        return compare(_opened(one, target), _opened(other, target), protocol_for(settings))
+        first, second = (_preparation(graph, target)(graph.model) for graph in (one, other))
+        return compare(first.open, second.open, protocol_for(settings))
 
 
-def _opened(graph: Graph, target: Target) -> Open:
-    model, inputs = _for_target(graph, target)
-    return opener(model, target, inputs, name=graph.name)
+def _preparation(graph: Graph, target: Target) -> Preparation:
+    return Preparation(graph.model, target, sizes=graph.sizes, name=graph.name)
 
 
-def _for_target(graph: Graph, target: Target) -> tuple[bytes, Inputs]:
-    """The graph in the target's precision, and inputs for it.
-
-    What int8 is calibrated on are random numbers: latency does not depend on them.
-    """
-    session = open_session(graph.model, Target(provider=target.provider), name=graph.name)
-    inputs = random_inputs(session, target.batch, graph.sizes)
-    if target.precision == "fp32":
-        return graph.model, inputs
-    if len(inputs) != 1:
-        raise ValueError(
-            f"{graph.name} has {len(inputs)} inputs: int8 is for one that takes images"
-        )
-    name = session.get_inputs()[0].name
-    drawn = random_inputs(session, CALIBRATION_IMAGES, graph.sizes)[name].astype(np.float32)
-    return quantised(graph.model, name, drawn), inputs
-
-
-def _on_paper(model: bytes, shapes: Mapping[str, Sequence[int]]) -> tuple[int, int | None]:
-    """Bytes of weights, and of activations where their shapes can be told."""
+def _peak(model: bytes, shapes: Mapping[str, Sequence[int]]) -> int | None:
+    """Bytes of activations at their peak, where their shapes can be told."""
     try:
-        return graph_memory(model, shapes)
+        return peak_activation_bytes(model, shapes)
     except ValueError:
-        return len(model), None
+        return None

@@ -8,8 +8,7 @@ from ...actors.cores import confined, split_cores
 from ...methods.data.photographs import photographs
 from ...methods.measuring.fingerprint import fingerprint, identity
 from ...methods.measuring.operators import operator_times
-from ...methods.measuring.quantised import CALIBRATION_IMAGES, quantised
-from ...methods.measuring.session import open_session, random_inputs
+from ...methods.measuring.preparation import Preparation
 from ...methods.models.named import Model
 from ...methods.pruning.onnx_graph import OnnxTemplate, export
 from ...methods.pruning.plan import trace
@@ -40,17 +39,13 @@ def sweep(model: Model, settings: Latency, cuts: int) -> Swept:
     example = photographs(model.shape, model.normalisation)[:1]
     pruner = Pruner.by("l2", model.network, trace(model.network, example))
     template, target = OnnxTemplate(export(model.network, example)), target_for(settings)
-    session = open_session(template.fill(pruner.state))
-    name, inputs = session.get_inputs()[0].name, random_inputs(session, target.batch)
-    images = random_inputs(session, CALIBRATION_IMAGES)[name].astype(np.float32)
+    prepare = Preparation(template.fill(pruner.state), target)
     rng = np.random.default_rng(0)
     found: list[list[tuple[float, ...]]] = []
     with confined(split_cores(target.threads).profiler):
         for _ in range(cuts):
             graph = template.fill(pruner.sliced_state(_widths(pruner.plan.widths, rng)))
-            if target.precision == "int8":
-                graph = quantised(graph, name, images)
-            found.append([astuple(one) for one in operator_times(graph, target, inputs)])
+            found.append([astuple(one) for one in operator_times(prepare(graph))])
     rows = [row for one in found for row in one]
     known = learn(identity(fingerprint(target)), rows)
     return Swept(cuts, len(rows), len(known), _held_out(found))

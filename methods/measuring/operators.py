@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .session import Inputs, profiled_session
-from .target import Target
+from .preparation import Prepared
+from .session import open_ready
 
 RUNS, WARMING = 15, 5
 _WEIGHTS = {
@@ -46,19 +46,18 @@ class OperatorTime:
     ms: float
 
 
-def operator_times(
-    model: bytes, target: Target, inputs: Inputs, *, runs: int = RUNS
-) -> list[OperatorTime]:
-    """Run a model so often, after a few runs to warm up, and return what its layers take.
+def operator_times(prepared: Prepared, *, runs: int = RUNS) -> list[OperatorTime]:
+    """Run a graph so often, after a few runs to warm up, and return what its layers take.
 
     On other providers than the processor those that the provider fuses are not told apart.
     """
     with tempfile.TemporaryDirectory() as folder:
-        session, graph = profiled_session(model, target, Path(folder) / "profile")
+        profile = Path(folder) / "profile"
+        session = open_ready(prepared.ready, prepared.target, profile=profile)
         for _ in range(WARMING + runs):
-            session.run(None, inputs)
+            session.run(None, prepared.inputs)
         events = json.loads(Path(session.end_profiling()).read_text())
-    weights = _weights(onnx.load_from_string(graph).graph)
+    weights = _weights(onnx.load_from_string(prepared.ready).graph)
     timed: dict[str, list[Mapping[str, Any]]] = {}
     for event in events:
         name = event["name"].removesuffix("_kernel_time")

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -71,39 +71,27 @@ def open_session(
     return _opened(model, target, _options(target, _LEVELS[target.optimisation]), name)
 
 
-def profiled_session(
-    model: bytes, target: Target, prefix: Path
-) -> tuple[onnxruntime.InferenceSession, bytes]:
-    """Open a session that writes what every node takes to a file that begins with `prefix`.
+def ready_for(target: Target, model: bytes, *, name: str = "the model") -> bytes:
+    """Return the graph that a target runs.
 
-    Returns it with the graph whose nodes are told of: on the processor the one that really runs.
+    On the processor that is one that is rewritten here, once, so that opening it takes
+    milliseconds; other providers rewrite what they are given whenever they open it.
     """
-    level = _LEVELS[target.optimisation]
-    if target.provider == CPU:
-        model, level = rewritten(model, target), _LEVELS["off"]
-    options = _options(target, level)
-    options.enable_profiling = True
-    options.profile_file_prefix = os.fspath(prefix)
-    return _opened(model, target, options, "the model"), model
+    return rewritten(model, target, name=name) if target.provider == CPU else model
 
 
-def opener(
-    model: bytes, target: Target, inputs: Inputs, *, name: str = "the model"
-) -> Callable[[], Callable[[], object]]:
-    """Return what opens a session of its own at every call, and gives what runs it once.
+def open_ready(
+    ready: bytes, target: Target, *, name: str = "the model", profile: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """Open a session of a graph that is `ready_for` the target.
 
-    On the processor the graph is optimised here, once, so that opening takes milliseconds.
+    It writes what every node takes to a file that begins with `profile`, if that is given.
     """
-    if target.provider == CPU:
-        model, options = rewritten(model, target, name=name), _options(target, _LEVELS["off"])
-    else:
-        options = _options(target, _LEVELS[target.optimisation])
-
-    def opened() -> Callable[[], object]:
-        session = _opened(model, target, options, name)
-        return lambda: session.run(None, inputs)
-
-    return opened
+    options = _options(target, _LEVELS["off" if target.provider == CPU else target.optimisation])
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = os.fspath(profile)
+    return _opened(ready, target, options, name)
 
 
 def random_inputs(

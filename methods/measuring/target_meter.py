@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...search.candidate import Estimate
-from .latency import Clock, LatencyMeter, Measurement, Open, Protocol
+from .latency import Clock, LatencyMeter, Measurement, Protocol
 from .operators import OperatorTime, operator_times
-from .quantised import quantised
-from .session import open_session, opener, random_inputs
+from .preparation import Preparation
 from .target import Target
 
 
@@ -26,20 +25,10 @@ class TargetMeter:
         reference_ms: Estimate | None = None,
         clock: Clock = time.perf_counter,
     ) -> None:
-        """Hold the reference ready.
-
-        `calibration` images are normalised, shape (images, channels, height, width); int8 needs
-        them. A ValueError tells where the target or the reference cannot be used.
-        """
-        if target.precision == "int8" and (calibration is None or len(calibration) == 0):
-            raise ValueError("int8 needs images to calibrate by: give some")
-        session = open_session(reference, Target(provider=target.provider))
-        self._input = session.get_inputs()[0].name
-        self._inputs = random_inputs(session, target.batch)
-        self._target = target
-        self._calibration = calibration
+        """Hold the reference ready; see `Preparation` for `calibration` and for what is raised."""
+        self._prepare = Preparation(reference, target, calibration=calibration)
         self._meter = LatencyMeter(
-            self._open(self._ready(reference)), protocol, reference_ms=reference_ms, clock=clock
+            self._prepare(reference).open, protocol, reference_ms=reference_ms, clock=clock
         )
 
     @property
@@ -49,26 +38,9 @@ class TargetMeter:
 
     def __call__(self, model: bytes) -> Measurement:
         """Return the latency of a graph."""
-        return self._meter(self._open(self._ready(model)))
+        return self._meter(self._prepare(model).open)
 
     def with_operators(self, model: bytes) -> tuple[Measurement, list[OperatorTime]]:
-        """Return the latency of a graph and what its layers take; it is quantised once."""
-        ready = self._ready(model)
-        return self._meter(self._open(ready)), self._operators(ready)
-
-    def operators(self, model: bytes) -> list[OperatorTime]:
-        """Return what the layers of a graph take; nothing where the provider does not tell."""
-        return self._operators(self._ready(model))
-
-    def _operators(self, ready: bytes) -> list[OperatorTime]:
-        return operator_times(ready, self._target, self._inputs)
-
-    def _open(self, ready: bytes) -> Open:
-        return opener(ready, self._target, self._inputs)
-
-    def _ready(self, model: bytes) -> bytes:
-        """The graph in the target's precision."""
-        if self._target.precision == "fp32":
-            return model
-        assert self._calibration is not None
-        return quantised(model, self._input, self._calibration)
+        """Return the latency of a graph, and what its layers take where the provider tells."""
+        prepared = self._prepare(model)
+        return self._meter(prepared.open), operator_times(prepared)

@@ -82,8 +82,14 @@ def activation_sizes(model: onnx.ModelProto, shape: Sequence[int]) -> dict[str, 
     return sizes
 
 
-def graph_memory(model: bytes, shapes: Mapping[str, Sequence[int]]) -> tuple[int, int]:
-    """Return the bytes of a graph's weights and of its activations' peak, for inputs of `shapes`.
+def weight_bytes(model: bytes) -> int:
+    """Return the bytes of a graph's weights."""
+    weights = onnx.load_from_string(model).graph.initializer
+    return sum(len(to_array(tensor).tobytes()) for tensor in weights)
+
+
+def peak_activation_bytes(model: bytes, shapes: Mapping[str, Sequence[int]]) -> int:
+    """Return the bytes of a graph's activations at their peak, for inputs of `shapes`.
 
     ValueError where the shapes of activations cannot be told.
     """
@@ -94,14 +100,13 @@ def graph_memory(model: bytes, shapes: Mapping[str, Sequence[int]]) -> tuple[int
         inferred = onnx.shape_inference.infer_shapes(read, strict_mode=True, data_prop=True).graph
     except Exception as error:  # onnx has no exception class of its own to name
         raise ValueError(f"the shapes of the activations cannot be told: {error}") from error
-    weights = sum(len(to_array(tensor).tobytes()) for tensor in inferred.initializer)
     sizes = {
         value.name: _bytes_of(value.type.tensor_type)
         for value in (*inferred.input, *inferred.value_info, *inferred.output)
     }
     names = sorted(sizes)
     alive = _lifetimes(inferred, names)
-    return weights, int((alive @ np.array([sizes[name] for name in names])).max())
+    return int((alive @ np.array([sizes[name] for name in names])).max())
 
 
 def _bytes_of(kind: onnx.TypeProto.Tensor) -> int:

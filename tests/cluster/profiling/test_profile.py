@@ -37,16 +37,26 @@ def test_a_graph_is_profiled_on_every_target_that_is_named(graphs, capsys):
             1e3 * found["device"]["batch"] / latency["value"]
         )
     assert coarse["device"]["precision"] == "int8"
-    peaks = [found["peak_activation_bytes"] for found in (plain, coarse)]
-    assert peaks[1] == pytest.approx(4 * peaks[0], rel=0.01)  # what shapes take does not grow
 
 
 def test_memory_is_what_can_be_counted_by_hand(tiny, graphs, capsys):
     whole, _ = graphs
-    assert main(["profile", str(whole), "--target", QUICK, "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
+    targets = [
+        "--target",
+        QUICK,
+        "--target",
+        f"batch=4,{QUICK}",
+        "--target",
+        f"precision=int8,{QUICK}",
+    ]
+    assert main(["profile", str(whole), *targets, "--json"]) == 0
+    plain, many, coarse = json.loads(capsys.readouterr().out)
     elements = sum(tensor.numel() for tensor in tiny.pruner.state.values())
-    assert found["weight_bytes"] == pytest.approx(4 * elements, abs=256)
+    assert plain["weight_bytes"] == pytest.approx(4 * elements, abs=256)
+    assert coarse["weight_bytes"] < 0.5 * plain["weight_bytes"]
+    peaks = [found["peak_activation_bytes"] for found in (plain, many)]
+    assert peaks[1] == pytest.approx(4 * peaks[0], rel=0.01)  # what shapes take does not grow
+    assert "peak_activation_bytes" not in coarse
 
 
 def test_a_person_reads_what_was_measured_and_on_what(graphs, capsys):

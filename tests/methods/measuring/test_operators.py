@@ -2,21 +2,15 @@ import numpy as np
 import pytest
 
 from secateur.methods.measuring.operators import operator_times
-from secateur.methods.measuring.quantised import quantised
-from secateur.methods.measuring.session import open_session, random_inputs
+from secateur.methods.measuring.preparation import Preparation
 from secateur.methods.measuring.target import Target
 from secateur.methods.pruning.counts import Counts
-from secateur.methods.pruning.onnx_graph import INPUT
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_every_layer_that_multiplies_is_timed(tiny, precision):
-    model = tiny.model
-    if precision == "int8":
-        images = np.random.default_rng(0).standard_normal((8, *tiny.shape)).astype(np.float32)
-        model = quantised(model, INPUT, images)
-    inputs = random_inputs(open_session(tiny.model), 1)
-    times = operator_times(model, Target(precision=precision), inputs, runs=3)
+    prepared = Preparation(tiny.model, Target(precision=precision))(tiny.model)
+    times = operator_times(prepared, runs=3)
     expected = Counts(tiny.pruner.plan, tiny.pruner.network).layers
     assert len(times) == len(expected.positions)
     assert all(one.ms >= 0 for one in times)
@@ -30,12 +24,11 @@ def test_every_layer_that_multiplies_is_timed(tiny, precision):
 
 
 def test_a_batch_applies_layers_more_often(tiny):
-    session = open_session(tiny.model)
     one, many = (
         sorted(
             layer.positions
             for layer in operator_times(
-                tiny.model, Target(batch=batch), random_inputs(session, batch), runs=2
+                Preparation(tiny.model, Target(batch=batch))(tiny.model), runs=2
             )
         )
         for batch in (1, 4)

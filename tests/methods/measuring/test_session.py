@@ -7,7 +7,6 @@ from onnx import TensorProto, helper
 from secateur.methods.measuring.session import (
     installed,
     open_session,
-    opener,
     random_inputs,
     require_provider,
     rewritten,
@@ -53,16 +52,6 @@ def test_the_level_of_optimisation_is_the_targets(tiny):
 def test_what_does_not_load_is_named(content):
     with pytest.raises(ValueError, match=r"ONNX Runtime cannot load broken\.onnx: "):
         open_session(content, name="broken.onnx")
-
-
-def test_every_call_of_an_opener_opens_a_session_that_computes_the_same(tiny):
-    session = open_session(tiny.model)
-    inputs = random_inputs(session, 3)
-    opened = opener(tiny.model, Target(batch=3), inputs)
-    (first,), (second,) = opened()(), opened()()
-    np.testing.assert_array_equal(first, second)
-    np.testing.assert_allclose(first, session.run(None, inputs)[0], atol=1e-5)
-    assert len(first) == 3
 
 
 def test_a_rewritten_graph_has_batchnorm_folded(tiny):
