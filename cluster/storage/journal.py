@@ -8,7 +8,6 @@ seconds later (on a server at once): what it takes is asked and measured again. 
 import contextlib
 import hashlib
 import json
-import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,9 +24,10 @@ from ...methods.pruning.cost import Cost
 from ...search.candidate import Candidate, Estimate, Forecast
 from . import tenure
 from .database import Database, JournalError
+from .run_folder import TAKEN
 from .schema import entries, runs, sittings
 from .tenure import Superseded, Tenure
-from .whole_file import write_whole
+from .whole_file import publish, write_whole
 
 FORMAT = 3
 FILE, LINK = "journal.db", "journal.json"
@@ -94,19 +94,41 @@ class Journal:
     def create(cls, folder: Path, facts: Mapping[str, Any], *, url: str | None = None) -> "Journal":
         """Make a run's journal whole or not at all, in its folder or in the database at `url`.
 
-        A file is built beside and moved into place; where a database is, stands in a file.
+        A file is built beside and moved into place; where a database is, stands in a file. Of two
+        that begin a run in one folder at once, one is refused by a ValueError.
         """
         run = uuid.uuid4().hex
         if url is None:
-            beside = folder / f"{FILE}.partial"
-            beside.unlink(missing_ok=True)
-            cls._begun(folder, Database.in_file(beside), run, facts).close()
-            os.replace(beside, folder / FILE)
+            beside = folder / f".{FILE}.{run}"
+            try:
+                cls._begun(folder, Database.in_file(beside), run, facts).close()
+                _publish(beside, folder / FILE)
+            finally:
+                beside.unlink(missing_ok=True)
             return cls(folder, Database.in_file(folder / FILE), run)
         journal = cls._begun(folder, Database(url), run, facts)
-        link = {"url": journal._database.address, "run": run}
-        write_whole(folder / LINK, json.dumps(link).encode())
+        try:
+            journal._link()
+        except ValueError:
+            journal._forget()
+            raise
         return journal
+
+    def _link(self) -> None:
+        """Write into the folder where on a server the journal is."""
+        link = {"url": self._database.address, "run": self._run}
+        beside = write_whole(self._folder / f".{LINK}.{self._run}", json.dumps(link).encode())
+        _publish(beside, self._folder / LINK)
+
+    def _forget(self) -> None:
+        """Remove a run that nothing leads to."""
+
+        def remove(connection: sql.Connection) -> None:
+            connection.execute(entries.delete().where(entries.c.run == self._run))
+            connection.execute(runs.delete().where(runs.c.id == self._run))
+
+        self._database.write(remove)
+        self.close()
 
     @classmethod
     def _begun(
@@ -326,6 +348,13 @@ class Journal:
                 continue  # the next entry will tell
             except Superseded:
                 return
+
+
+def _publish(beside: Path, path: Path) -> None:
+    try:
+        publish(beside, path)
+    except FileExistsError as error:
+        raise ValueError(TAKEN.format(path.parent)) from error
 
 
 def _chained(before: str, kind: str, body: str) -> str:

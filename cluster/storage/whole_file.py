@@ -13,3 +13,11 @@ def write_whole(path: Path, content: bytes) -> Path:
     finally:
         beside.unlink(missing_ok=True)
     return path
+
+
+def publish(beside: Path, path: Path) -> None:
+    """Move a whole file to where there is none yet; FileExistsError where there is one."""
+    try:
+        os.link(beside, path)
+    finally:
+        beside.unlink()

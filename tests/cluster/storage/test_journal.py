@@ -127,10 +127,22 @@ def test_creation_is_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("os.link", full)
     with pytest.raises(OSError, match="No space left"):
         Journal.create(tmp_path, {})
-    assert not (tmp_path / "journal.db").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_two_that_begin_a_run_in_one_folder_one_is_refused(journal, opened):
+    elsewhere = Journal.is_elsewhere(journal.folder)
+    url = journal._database.address if elsewhere else None
+    with pytest.raises(ValueError, match="holds a run already: choose another --run"):
+        Journal.create(journal.folder, {"seed": 4}, url=url)
+    assert opened(journal.folder).fact("seed") == 3
+    assert len(list(journal.folder.iterdir())) == 1
+    if url is not None:
+        (only,) = Journal.all_in(url)
+        only.close()
 
 
 def test_a_journal_that_cannot_be_written_says_what_is_safe(in_file):
