@@ -66,7 +66,9 @@ class Artifacts:
         target = f"{folder}/{name}"
         try:
             if isinstance(filesystem, LocalFileSystem):
-                filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(Path(target), content)
+                return
             with filesystem.open_output_stream(target) as stream:
                 stream.write(content)
         except OSError as error:
