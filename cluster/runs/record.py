@@ -17,10 +17,10 @@ from ..settings.config import Config, check_config
 from ..storage.artifacts import Artifacts
 from ..storage.journal import Finetuned, Journal
 from .archive import archive_hash
-from .coordinator import CONSTRAINTS, FEWER_IMAGES, measured_of, outcome_of
+from .coordinator import measured_of, outcome_of
 from .drift import Drift
 from .judging import Judged, Spans, picks_of, spans_of
-from .readings import is_foretold, settled
+from .readings import CONSTRAINTS, FEWER_IMAGES, is_foretold, settled
 from .results import Member, Results, Trained
 from .survival import survivors
 
