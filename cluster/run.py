@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .runs.progress import Silent, Watcher
-from .runs.record import Record
+from .runs.record import METHOD, Record
 from .runs.results import Member, Results
 from .settings.config import Config, check_config, require_same
 from .storage.artifacts import ELSEWHERE
@@ -140,6 +140,11 @@ def _existing(
     if journal is not None and not Journal.is_elsewhere(directory):
         raise ValueError(f"{directory} keeps its journal in itself: leave out --journal")
     record = Record(directory, Journal.open(directory, on=journal))
+    if record.journal.fact(METHOD) is not None:
+        raise ValueError(
+            f"{directory} holds a training, no search: choose another --run, or go on with it by: "
+            f"secateur resume {directory}"
+        )
     require_same(config, record.config, directory)
     if (held := record.journal.fact(ELSEWHERE)) != artifacts:
         raise ValueError(f"--artifacts must be {held}, as {directory} has it, got {artifacts}")
