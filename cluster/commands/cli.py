@@ -161,6 +161,9 @@ def runs(url: str, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
+        if "reason" in row:
+            click.echo(f"{row['state']:<23} {row['folder']}: {row['reason']}")
+            continue
         click.echo(f"{row['state']:<9} {row['evaluations']:>6}/{row['budget']:<6} {row['folder']}")
 
 

@@ -15,6 +15,7 @@ from ...search.fidelity import rung_agreement
 from ...search.indicators import running_hypervolume
 from ..settings.config import Config, check_config
 from ..storage.artifacts import Artifacts
+from ..storage.database import JournalError
 from ..storage.journal import Finetuned, Journal
 from .archive import archive_hash
 from .coordinator import measured_of, outcome_of
@@ -115,13 +116,17 @@ class Record:
         return told[-1] if told else None
 
     def summary(self) -> dict[str, Any]:
-        """Return what a list of runs tells of each."""
-        return {
-            "folder": str(self.path),
-            "state": self.state,
-            "evaluations": len(self._committed(self.journal.answers())),
-            "budget": self.config.search.evaluations,
-        }
+        """Return what a list of runs tells of each: of one that cannot be read, why not."""
+        try:
+            self.journal.require_current()
+            return {
+                "folder": str(self.path),
+                "state": self.state,
+                "evaluations": len(self._committed(self.journal.answers())),
+                "budget": self.config.search.evaluations,
+            }
+        except (JournalError, ValueError) as error:
+            return {"folder": str(self.path), "state": "unreadable", "reason": str(error)}
 
     def rungs(self, answers: Answers) -> dict[str, Any]:
         """How many candidates deserved all images, and how the rungs agree; nothing with one rung.

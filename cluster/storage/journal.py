@@ -136,15 +136,17 @@ class Journal:
     ) -> "Journal":
         database.migrate()
         begun = {"id": run, "folder": str(folder.absolute()), "term": 0, "until": 0.0}
-        database.write(
-            lambda connection: connection.execute(
-                runs.insert().values(**begun, created=database.now(connection))
-            )
-        )
-        journal = cls(folder, database, run)
+        first: list[dict[str, Any]] = []
         for name, value in {"format": FORMAT, **facts}.items():
-            journal.note(name, value)
-        return journal
+            before = first[-1]["hash"] if first else ""
+            first.append(_entry(run, len(first), before, "noted", {"name": name, "value": value}))
+
+        def begin(connection: sql.Connection) -> None:
+            connection.execute(runs.insert().values(**begun, created=database.now(connection)))
+            connection.execute(entries.insert(), first)
+
+        database.write(begin)
+        return cls(folder, database, run)
 
     @classmethod
     def open(cls, folder: Path, *, on: str | None = None) -> "Journal":
@@ -157,11 +159,7 @@ class Journal:
         try:
             database.require_current()
             journal = cls(folder, database, link.get("run") or _run_in(database, folder))
-            if (found := journal.fact("format")) != FORMAT:
-                raise JournalError(
-                    f"{folder} has journal format {found}, this version reads {FORMAT}; "
-                    "resume with the version that wrote it"
-                )
+            journal.require_current()
         except (JournalError, ValueError):
             database.close()
             raise
@@ -175,6 +173,14 @@ class Journal:
         begun = sql.select(runs.c.folder, runs.c.id).order_by(runs.c.created)
         rows = database.read(lambda connection: connection.execute(begun).all())
         return [cls(Path(folder), database, run) for folder, run in rows]
+
+    def require_current(self) -> None:
+        """Refuse what another version wrote."""
+        if (found := self.fact("format")) != FORMAT:
+            raise JournalError(
+                f"{self._folder} has journal format {found}, this version reads {FORMAT}; "
+                "resume with the version that wrote it"
+            )
 
     @property
     def folder(self) -> Path:
@@ -307,9 +313,7 @@ class Journal:
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
         """Write an entry, in one transaction with the proof that this process may."""
         state = self._current()
-        body = json.dumps(values, allow_nan=False, separators=(",", ":"))
-        hashed = _chained(state.hash, kind, body)
-        row = {"run": self._run, "number": state.count, "kind": kind, "body": body, "hash": hashed}
+        row = _entry(self._run, state.count, state.hash, kind, values)
 
         def write(connection: sql.Connection) -> None:
             self._prove(connection)
@@ -318,8 +322,8 @@ class Journal:
         try:
             self._database.write(write)
         except IntegrityError:
-            self._require_written(state.count, hashed)
-        state.take(kind, body, hashed)
+            self._require_written(state.count, row["hash"])
+        state.take(kind, row["body"], row["hash"])
 
     def _require_written(self, number: int, hashed: str) -> None:
         """An entry may be there already: written just before its server was lost."""
@@ -355,6 +359,15 @@ def _publish(beside: Path, path: Path) -> None:
         publish(beside, path)
     except FileExistsError as error:
         raise ValueError(TAKEN.format(path.parent)) from error
+
+
+def _entry(
+    run: str, number: int, before: str, kind: str, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A row of the journal, after one with the hash `before`."""
+    body = json.dumps(values, allow_nan=False, separators=(",", ":"))
+    hashed = _chained(before, kind, body)
+    return {"run": run, "number": number, "kind": kind, "body": body, "hash": hashed}
 
 
 def _chained(before: str, kind: str, body: str) -> str:

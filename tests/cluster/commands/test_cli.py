@@ -132,6 +132,18 @@ def test_debug_shows_the_traceback(tmp_path):
         main(["status", str(tmp_path), "--debug"])
 
 
+def test_a_run_that_cannot_be_read_is_listed_as_such_beside_the_others(capsys, tmp_path):
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    for name, facts in (("one", {"format": 7}), ("other", {"config": {}, "groups": []})):
+        (tmp_path / name).mkdir()
+        Journal.create(tmp_path / name, facts, url=url).close()
+    assert main(["runs", url]) == 0
+    one, other = capsys.readouterr().out.splitlines()
+    assert one.startswith(f"unreadable              {tmp_path / 'one'}: ")
+    assert "has journal format 7, this version reads 3" in one
+    assert other == f"stopped        0/200    {tmp_path / 'other'}"
+
+
 def test_runs_of_a_database_that_cannot_be_used_are_named(capsys):
     code, errors = answer(capsys, "runs", "mongodb://host/x")
     assert code == 2

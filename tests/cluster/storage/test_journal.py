@@ -3,6 +3,7 @@ import threading
 
 import pytest
 import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
 
 from secateur.actors.job import Answer
 from secateur.cluster.storage.database import Database, JournalError
@@ -131,6 +132,20 @@ def test_creation_is_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         Journal.create(tmp_path, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_in_a_database_with_its_first_facts_or_not_at_all(tmp_path):
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    Database(url).migrate()
+    with sqlite3.connect(tmp_path / "runs.db") as other:
+        other.execute(
+            "create trigger full before insert on entries when new.number = 1 "
+            "begin select raise(abort, 'full'); end"
+        )
+    other.close()
+    with pytest.raises(IntegrityError, match="full"):
+        Journal.create(tmp_path, {"seed": 3}, url=url)
+    assert Journal.all_in(url) == []
 
 
 def test_of_two_that_begin_a_run_in_one_folder_one_is_refused(journal, opened):
