@@ -37,28 +37,29 @@ class Database:
     `address` is the URL without a password: fit for messages and files.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | sql.URL) -> None:
         try:
             parsed = sql.make_url(url)
             self._engine = sql.create_engine(parsed, **_options(parsed))
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise ValueError(
-                f"{url.partition(':')[0]!r} names no database that can be used ({error}): give "
-                "sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install "
+                f"{str(url).partition(':')[0]!r} names no database that can be used ({error}): "
+                "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install "
                 "'secateur[postgresql]'"
             ) from error
         self.address = parsed._replace(password=None).render_as_string()
         self._is_file = parsed.get_backend_name() == "sqlite"
-        self._is_ahead = False
+        self._file = Path(parsed.database) if self._is_file and parsed.database else None
+        self._mode = _Mode()
         self._was_there = False
         weakref.finalize(self, self._engine.dispose)  # nobody has to close what is only looked at
         if self._is_file:
-            sql.event.listen(self._engine, "connect", self._set_up)
+            sql.event.listen(self._engine, "connect", self._mode.set_up)
 
     @classmethod
     def in_file(cls, path: Path) -> "Database":
         """The database in a file."""
-        return cls(f"sqlite:///{path}")
+        return cls(sql.URL.create("sqlite", database=str(path)))
 
     def read(self, work: Callable[[sql.Connection], T]) -> T:
         """Do some reading on a connection."""
@@ -84,14 +85,21 @@ class Database:
         self.write(upgrade)
 
     def require_current(self) -> None:
-        """Refuse tables that another version made."""
+        """Refuse tables that another version made, and a database that has none."""
 
         def revision(connection: sql.Connection) -> Any:
-            if not sql.inspect(connection).has_table("alembic_version"):
-                return "of an earlier version"
+            tables = sql.inspect(connection).get_table_names()
+            if "alembic_version" not in tables:
+                return "of an earlier version" if tables else None
             return connection.scalar(sql.text("select version_num from alembic_version"))
 
-        found = self.read(revision)
+        is_missing = self._file is not None and not self._file.exists()
+        found = None if is_missing else self.read(revision)
+        if found is None:
+            raise ValueError(
+                f"{self.address} holds no runs: give the URL that --journal had, or "
+                "sqlite:///FILE of a copy"
+            )
         if found != REVISION:
             raise JournalError(
                 f"{self.address} has tables {found}, this version reads {REVISION}; "
@@ -111,32 +119,24 @@ class Database:
         A commit outlives any process at once, a loss of power after the next `flush`. At the end
         the database is a single file again.
         """
-        self._is_ahead = self._is_file
+        self._mode.is_ahead = self._is_file
         self.close()
         try:
             yield
         finally:
-            self._is_ahead = False
+            self._mode.is_ahead = False
             self.close()
             if self._is_file:
                 self._fold()
 
     def flush(self) -> None:
         """Bring to the disk what a file's log has."""
-        if self._is_ahead:
+        if self._mode.is_ahead:
             self.read(lambda connection: connection.execute(sql.text("pragma wal_checkpoint")))
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
-
-    def _set_up(self, connection: Any, _: Any) -> None:
-        """Set up a connection to a file."""
-        connection.execute("pragma busy_timeout = 10000")
-        mode = "delete"
-        if self._is_ahead:  # a file system that lacks what this needs stays as it is
-            (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
-        connection.execute(f"pragma synchronous = {'normal' if mode == 'wal' else 'full'}")
 
     def _fold(self) -> None:
         """Take the log into the file, unless somebody is reading: then the next one does."""
@@ -182,6 +182,20 @@ class Database:
             f"cannot {verb} the journal in {self.address}: {reason}; {advice}, then resume: "
             "what was answered before is safe"
         )
+
+
+class _Mode:
+    """How a file is written. The engine holds on to it, and so must not to the database."""
+
+    is_ahead = False
+
+    def set_up(self, connection: Any, _: Any) -> None:
+        """Set up a connection to a file."""
+        connection.execute("pragma busy_timeout = 10000")
+        mode = "delete"
+        if self.is_ahead:  # a file system that lacks what this needs stays as it is
+            (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
+        connection.execute(f"pragma synchronous = {'normal' if mode == 'wal' else 'full'}")
 
 
 def _options(url: sql.URL) -> dict[str, Any]:
