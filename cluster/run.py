@@ -112,7 +112,8 @@ def launch(
             `cluster/storage/artifacts.py`.
         address: of a Ray cluster whose nodes measure, HEAD:6379 or auto on one of them; by default
             this machine measures.
-        resume: go on where the folder holds the run already.
+        resume: go on where the folder holds the run already, or `journal` one that was begun in
+            it and has lost its folder since.
         watcher: is told of the progress.
 
     Raises:
@@ -122,9 +123,10 @@ def launch(
     if not isinstance(config, Config):
         config = check_config(dict(config), source="the configuration")
     directory = folder_for(config.name, run)
-    if Journal.exists(directory):
-        if not resume:
-            raise ValueError(TAKEN.format(directory))
+    is_there = Journal.exists(directory)
+    if is_there and not resume:
+        raise ValueError(TAKEN.format(directory))
+    if is_there or (resume and journal is not None and Journal.is_begun(directory, journal)):
         existing = _existing(directory, config, journal=journal, artifacts=artifacts)
         return existing.resume(address=address, watcher=watcher)
     from .launch import start
@@ -136,8 +138,9 @@ def launch(
 def _existing(
     directory: Path, config: Config, *, journal: str | None, artifacts: str | None
 ) -> Run:
-    """Open the run that a folder holds, or refuse where it is not the one that is asked for."""
-    if journal is not None and not Journal.is_elsewhere(directory):
+    """Open the run of a folder, or refuse where it is not the one that is asked for."""
+    is_elsewhere = Journal.is_elsewhere(directory) or not Journal.exists(directory)
+    if journal is not None and not is_elsewhere:
         raise ValueError(f"{directory} keeps its journal in itself: leave out --journal")
     record = Record(directory, Journal.open(directory, on=journal))
     if record.journal.fact(METHOD) is not None:

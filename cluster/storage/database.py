@@ -86,25 +86,23 @@ class Database:
 
     def require_current(self) -> None:
         """Refuse tables that another version made, and a database that has none."""
-
-        def revision(connection: sql.Connection) -> Any:
-            tables = sql.inspect(connection).get_table_names()
-            if "alembic_version" not in tables:
-                return "of an earlier version" if tables else None
-            return connection.scalar(sql.text("select version_num from alembic_version"))
-
-        is_missing = self._file is not None and not self._file.exists()
-        found = None if is_missing else self.read(revision)
-        if found is None:
+        if self.is_empty:
             raise ValueError(
                 f"{self.address} holds no runs: give the URL that --journal had, or "
                 "sqlite:///FILE of a copy"
             )
-        if found != REVISION:
+        if (found := self.read(_revision)) != REVISION:
             raise JournalError(
                 f"{self.address} has tables {found}, this version reads {REVISION}; "
                 "use the version that wrote it"
             )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no tables, or not even the file that would hold them."""
+        if self._file is not None and not self._file.exists():
+            return True
+        return not self.read(_tables)
 
     def now(self, connection: sql.Connection) -> float:
         """Seconds since 1970 by the database's clock, which is the same for all its users."""
@@ -196,6 +194,16 @@ class _Mode:
         if self.is_ahead:  # a file system that lacks what this needs stays as it is
             (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
         connection.execute(f"pragma synchronous = {'normal' if mode == 'wal' else 'full'}")
+
+
+def _tables(connection: sql.Connection) -> list[str]:
+    return sql.inspect(connection).get_table_names()
+
+
+def _revision(connection: sql.Connection) -> Any:
+    if "alembic_version" not in _tables(connection):
+        return "of an earlier version"
+    return connection.scalar(sql.text("select version_num from alembic_version"))
 
 
 def _options(url: sql.URL) -> dict[str, Any]:

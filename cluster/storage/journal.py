@@ -165,6 +165,12 @@ class Journal:
             raise
         return journal
 
+    @staticmethod
+    def is_begun(folder: Path, url: str) -> bool:
+        """Whether the database at `url` holds a run that was begun in a folder."""
+        database = Database(url)
+        return not database.is_empty and bool(_runs_in(database, folder))
+
     @classmethod
     def all_in(cls, url: str) -> list["Journal"]:
         """Open all journals in a database, in the order in which they were begun."""
@@ -390,15 +396,22 @@ def _answer(values: Mapping[str, Any]) -> Answer:
     return Answer(**{**values, "result": measured})
 
 
+def _runs_in(database: Database, folder: Path | None = None) -> list[str]:
+    """The runs in a database, or those that were begun in a folder; the newest is the last."""
+    begun = sql.select(runs.c.id).order_by(runs.c.created)
+    if folder is not None:
+        begun = begun.where(runs.c.folder == str(folder.absolute()))
+    return list(database.read(lambda connection: connection.scalars(begun).all()))
+
+
 def _run_in(database: Database, folder: Path) -> str:
-    """The only run in a database, or the one that was begun in that folder."""
-    begun = sql.select(runs.c.id, runs.c.folder)
-    known = database.read(lambda connection: connection.execute(begun).all())
-    here = str(folder.absolute())
-    found = known if len(known) == 1 else [one for one in known if one.folder == here]
-    if len(found) != 1:
+    """The newest run that was begun in a folder, or the only one of a database."""
+    known = _runs_in(database)
+    found = _runs_in(database, folder) or (known if len(known) == 1 else [])
+    if not found:
         raise ValueError(
-            f"{database.address} holds {len(known)} runs, {len(found)} of them begun in {here}: "
-            "give the folder of one, as `secateur runs` lists them"
+            f"{database.address} holds {len(known)} runs, none of them begun in "
+            f"{folder.absolute()}: give the folder of one, as `secateur runs {database.address}` "
+            "lists them"
         )
-    return str(found[0].id)
+    return found[-1]

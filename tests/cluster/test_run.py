@@ -1,5 +1,7 @@
 """How a run is begun again or opened, from journals that are written by hand."""
 
+import shutil
+
 import pytest
 
 import secateur
@@ -14,3 +16,16 @@ def test_a_search_does_not_go_on_in_the_folder_of_a_training(tmp_path):
     Journal.create(tmp_path, {**FACTS, METHOD: "clad"}).close()
     with pytest.raises(ValueError, match="holds a training, no search: choose another --run"):
         secateur.launch({}, tmp_path, resume=True)
+
+
+def test_a_search_goes_on_with_the_newest_run_of_a_lost_folder_that_the_database_has(tmp_path):
+    folder, url = tmp_path / "run", f"sqlite:///{tmp_path / 'runs.db'}"
+    for seed in (3, 4):
+        folder.mkdir()
+        config = Config().model_dump(mode="json") | {"search": {"seed": seed}}
+        Journal.create(folder, {**FACTS, "config": config}, url=url).close()
+        shutil.rmtree(folder)
+    with pytest.raises(ValueError, match=r"holds a run with search\.seed 4, not 0"):
+        secateur.launch({}, folder, journal=url, resume=True)
+    assert secateur.open_run(folder, on=url).config.search.seed == 4
+    assert not Journal.is_begun(folder, f"sqlite:///{tmp_path / 'none.db'}")
