@@ -34,7 +34,7 @@ class JournalError(RuntimeError):
 class Database:
     """A database behind a URL: `sqlite:///FILE`, or `postgresql+psycopg://USER@HOST/NAME`.
 
-    `address` is the URL without a password: fit for messages and files.
+    `address` is the URL without a password, from wherever it is opened: fit for messages and files.
     """
 
     def __init__(self, url: str | sql.URL) -> None:
@@ -47,9 +47,10 @@ class Database:
                 "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install "
                 "'secateur[postgresql]'"
             ) from error
-        self.address = parsed._replace(password=None).render_as_string()
         self._is_file = parsed.get_backend_name() == "sqlite"
-        self._file = Path(parsed.database) if self._is_file and parsed.database else None
+        self._file = Path(parsed.database).absolute() if self._is_file and parsed.database else None
+        place = str(self._file) if self._file else parsed.database
+        self.address = parsed._replace(password=None, database=place).render_as_string()
         self._mode = _Mode()
         self._was_there = False
         weakref.finalize(self, self._engine.dispose)  # nobody has to close what is only looked at

@@ -108,14 +108,14 @@ class Journal:
             return cls(folder, Database.in_file(folder / FILE), run)
         journal = cls._begun(folder, Database(url), run, facts)
         try:
-            journal._link()
+            journal.link()
         except ValueError:
             journal._forget()
             raise
         return journal
 
-    def _link(self) -> None:
-        """Write into the folder where on a server the journal is."""
+    def link(self) -> None:
+        """Write into the folder in which database the journal is; ValueError where it has one."""
         link = {"url": self._database.address, "run": self._run}
         beside = write_whole(self._folder / f".{LINK}.{self._run}", json.dumps(link).encode())
         _publish(beside, self._folder / LINK)

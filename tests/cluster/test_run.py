@@ -5,7 +5,9 @@ import shutil
 import pytest
 
 import secateur
-from secateur.cluster.runs.record import METHOD
+from secateur.cluster.runs.progress import Silent
+from secateur.cluster.runs.record import METHOD, Record
+from secateur.cluster.runs.sitting import continued
 from secateur.cluster.settings.config import Config
 from secateur.cluster.storage.journal import Journal
 
@@ -29,3 +31,18 @@ def test_a_search_goes_on_with_the_newest_run_of_a_lost_folder_that_the_database
         secateur.launch({}, folder, journal=url, resume=True)
     assert secateur.open_run(folder, on=url).config.search.seed == 4
     assert not Journal.is_begun(folder, f"sqlite:///{tmp_path / 'none.db'}")
+
+
+def test_a_lost_folder_leads_to_its_journal_again_once_it_is_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (folder := tmp_path / "run").mkdir()
+    url = "sqlite:///runs.db"
+    Journal.create(folder, FACTS, url=url).close()
+    shutil.rmtree(folder)
+    monkeypatch.setattr("secateur.cluster.runs.sitting.open_workpiece", lambda *_: None)
+    record = Record(folder, Journal.open(folder, on=url))
+    with continued(record, Silent()):
+        pass
+    record.journal.close()
+    monkeypatch.chdir("/")
+    assert secateur.open_run(folder).state == "stopped"
