@@ -298,12 +298,13 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 def export(run: Path, choice: str, target: Path) -> None:
     """Write a network of RUN as model.onnx, model.safetensors and model.json."""
     from ..exports.export import export_member, pick
-    from ..runs.record import Record
-    from ..runs.workpiece import open_workpiece
+    from ..runs.record import FINETUNED, Record
+    from ..runs.workpiece import WORKPIECE, open_workpiece
 
     require_new(target)
     record = Record(run)
     member = pick(record.results(), choice)
+    record.artifacts.bring_back([*WORKPIECE, FINETUNED])
     workpiece = open_workpiece(record.config, record.path, lambda _: None)
     card = export_member(workpiece, member, target)
     proof = card["certificate"]

@@ -1,7 +1,12 @@
 import pytest
 
+from secateur.actors.job import Answer
 from secateur.cluster.commands.cli import main
+from secateur.cluster.settings.config import check_config
+from secateur.cluster.storage.artifacts import Artifacts
 from secateur.cluster.storage.journal import Journal
+from secateur.methods.pruning.cost import Cost
+from secateur.search.candidate import Candidate, Estimate
 
 COMMANDS = (
     *("search", "resume", "status", "front", "report", "evaluate", "export", "finetune"),
@@ -125,6 +130,20 @@ def test_an_export_never_overwrites(capsys, tmp_path):
     (tmp_path / "precious").touch()
     errors = refused(capsys, "export", str(tmp_path), "--pick", "knee", "--to", str(tmp_path))
     assert "--to must be a new or an empty folder" in errors
+
+
+def test_an_export_of_a_network_that_was_changed_is_refused(capsys, tmp_path):
+    (run := tmp_path / "run").mkdir()
+    (run / "dense.safetensors").write_bytes(b"as it was")
+    config = check_config({"objectives": ["error", "macs"]}, source="test")
+    journal = Journal.create(run, {"config": config.model_dump(mode="json"), "groups": ["a"]})
+    journal.asked(Candidate(0, (8,), "dense"), Cost(100, 50, 200))
+    journal.answered(Answer(0, "error", Estimate.exact(0.1), "evaluator-0", 1.0))
+    Artifacts(journal).keep(run / "dense.safetensors")
+    journal.close()
+    (run / "dense.safetensors").write_bytes(b"changed")
+    errors = refused(capsys, "export", str(run), "--pick", "0", "--to", str(tmp_path / "to"))
+    assert "dense.safetensors is not what the run left there" in errors
 
 
 def test_debug_shows_the_traceback(tmp_path):
