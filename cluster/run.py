@@ -11,7 +11,7 @@ from .runs.progress import Silent, Watcher
 from .runs.record import METHOD, Record
 from .runs.results import Member, Results
 from .settings.config import Config, check_config, require_same
-from .storage.artifacts import ELSEWHERE
+from .storage.artifacts import ELSEWHERE, absolute
 from .storage.journal import Journal
 from .storage.run_folder import TAKEN, folder_for
 from .training_run import method_of
@@ -123,6 +123,7 @@ def launch(
     if not isinstance(config, Config):
         config = check_config(dict(config), source="the configuration")
     directory = folder_for(config.name, run)
+    artifacts = artifacts and absolute(artifacts)
     is_there = Journal.exists(directory)
     if is_there and not resume:
         raise ValueError(TAKEN.format(directory))

@@ -88,7 +88,7 @@ def elsewhere(uri: str) -> tuple[FileSystem, str]:
     """Return the file system and the folder of a URI; a plain path is a folder of this machine."""
     require_no_credentials(uri)
     if not urlsplit(uri).scheme:
-        return LocalFileSystem(), str(Path(uri).expanduser().absolute())
+        return LocalFileSystem(), absolute(uri)
     try:
         filesystem, folder = FileSystem.from_uri(uri)
     except (ArrowInvalid, OSError) as error:
@@ -97,6 +97,11 @@ def elsewhere(uri: str) -> tuple[FileSystem, str]:
             "s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
         ) from error
     return filesystem, folder.rstrip("/")
+
+
+def absolute(uri: str) -> str:
+    """Return a URI as it is; a plain path from the root on, to be found from any other folder."""
+    return uri if urlsplit(uri).scheme else str(Path(uri).expanduser().absolute())
 
 
 def require_no_credentials(uri: str) -> None:

@@ -9,6 +9,7 @@ from secateur.cluster.runs.progress import Silent
 from secateur.cluster.runs.record import METHOD, Record
 from secateur.cluster.runs.sitting import continued
 from secateur.cluster.settings.config import Config
+from secateur.cluster.storage.artifacts import ELSEWHERE
 from secateur.cluster.storage.journal import Journal
 
 FACTS = {"config": Config().model_dump(mode="json"), "groups": []}
@@ -46,3 +47,11 @@ def test_a_lost_folder_leads_to_its_journal_again_once_it_is_gone_on_with(tmp_pa
     record.journal.close()
     monkeypatch.chdir("/")
     assert secateur.open_run(folder).state == "stopped"
+
+
+def test_a_folder_for_artifacts_is_the_same_from_wherever_it_is_named(tmp_path, monkeypatch):
+    (folder := tmp_path / "run").mkdir()
+    facts = {**FACTS, "completed": True, ELSEWHERE: str(tmp_path / "copies")}
+    Journal.create(folder, facts).close()
+    monkeypatch.chdir(tmp_path)
+    assert secateur.launch({}, folder, artifacts="copies", resume=True).state == "complete"
