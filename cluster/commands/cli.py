@@ -438,7 +438,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, click.ClickException):
             return _fail(error.format_message(), error.exit_code)
         if isinstance(error, OSError):
-            return _fail(f"cannot use {error.filename}: {error.strerror}", 1)
+            reason = error.strerror or str(error)
+            return _fail(f"cannot use {error.filename}: {reason}" if error.filename else reason, 1)
         usage = isinstance(error, ValueError)
         return _fail(str(error) or type(error).__name__, 2 if usage else 1)
     return code if isinstance(code, int) else 0

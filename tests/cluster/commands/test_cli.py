@@ -146,6 +146,22 @@ def test_an_export_of_a_network_that_was_changed_is_refused(capsys, tmp_path):
     assert "dense.safetensors is not what the run left there" in errors
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("a file at s3://bucket: no such bucket"), "a file at s3://bucket: no such bucket"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(13, "Permission denied", "file"), "cannot use file: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_told_in_a_line(capsys, tmp_path, monkeypatch, error, told):
+    def refusing(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Journal, "open", refusing)
+    assert answer(capsys, "status", str(tmp_path)) == (1, f"secateur: {told}\n")
+
+
 def test_debug_shows_the_traceback(tmp_path):
     with pytest.raises(ValueError, match="no run in"):
         main(["status", str(tmp_path), "--debug"])
