@@ -14,14 +14,14 @@ from .settings.config import Config, check_config, require_same
 from .storage.artifacts import ELSEWHERE, absolute
 from .storage.journal import Journal
 from .storage.run_folder import TAKEN, folder_for
-from .training_run import method_of
+from .training_run import TrainingRun
 
 
 class Run:
     """A search in its folder, running, stopped or complete."""
 
-    def __init__(self, path: Path, *, on: str | None = None) -> None:
-        self._record = Record(path, Journal.open(path, on=on))
+    def __init__(self, record: Record) -> None:
+        self._record = record
 
     @property
     def path(self) -> Path:
@@ -78,9 +78,11 @@ class Run:
     def resume(self, *, address: str | None = None, watcher: Watcher | None = None) -> "Run":
         """Go on after any stop and return the run, complete; at once where it is so already.
 
-        On this machine, or on the Ray cluster at an address, wherever it was worked on before.
+        On this machine, or on the Ray cluster at an address, wherever it was worked on before. A
+        folder that was lost leads to its journal again.
         RunBusy where another process works on it, RunFailed where it cannot go on.
         """
+        self._record.journal.lead_here()
         if self.state != "complete":
             from .launch import go_on
 
@@ -133,7 +135,7 @@ def launch(
     from .launch import start
 
     start(config, directory, watcher or Silent(), url=journal, artifacts=artifacts, address=address)
-    return Run(directory, on=journal)
+    return open_run(directory, on=journal)
 
 
 def _existing(
@@ -152,7 +154,7 @@ def _existing(
     require_same(config, record.config, directory)
     if (held := record.journal.fact(ELSEWHERE)) != artifacts:
         raise ValueError(f"--artifacts must be {held}, as {directory} has it, got {artifacts}")
-    return Run(directory, on=journal)
+    return Run(record)
 
 
 def open_run(path: str | Path, *, on: str | None = None) -> Run:
@@ -160,6 +162,15 @@ def open_run(path: str | Path, *, on: str | None = None) -> Run:
 
     `on` is the URL of a database that holds its journal, or a copy of it, for this once.
     """
-    if method_of(Path(path), on=on) is not None:
+    found = opened(Path(path), on=on)
+    if not isinstance(found, Run):
         raise ValueError(f"{path} is no search but a training: open it by secateur.open_training")
-    return Run(Path(path), on=on)
+    return found
+
+
+def opened(path: Path, *, on: str | None = None) -> Run | TrainingRun:
+    """Open a search or a training, whichever a folder holds; `on` is as in `open_run`."""
+    journal = Journal.open(path, on=on)
+    if journal.fact(METHOD) is None:
+        return Run(Record(path, journal))
+    return TrainingRun(path, journal)

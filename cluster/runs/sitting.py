@@ -82,8 +82,6 @@ def continued(run: Record, watcher: Watcher, *files: str) -> Iterator[Workpiece]
         run.journal.sit_down()
         watcher.say("loading data and network")
         make_folder(run.path)
-        if not run.journal.exists(run.path):
-            run.journal.link()
         run.artifacts.bring_back([*WORKPIECE, FINETUNED, *files])
         workpiece = open_workpiece(run.config, run.path, watcher.say)
         run.artifacts.keep(*(run.path / name for name in WORKPIECE))

@@ -108,13 +108,19 @@ class Journal:
             return cls(folder, Database.in_file(folder / FILE), run)
         journal = cls._begun(folder, Database(url), run, facts)
         try:
-            journal.link()
+            journal._link()
         except ValueError:
             journal._forget()
             raise
         return journal
 
-    def link(self) -> None:
+    def lead_here(self) -> None:
+        """Let a folder that was lost lead to its journal again, in whatever database it is."""
+        if not self.exists(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._link()
+
+    def _link(self) -> None:
         """Write into the folder in which database the journal is; ValueError where it has one."""
         link = {"url": self._database.address, "run": self._run}
         beside = write_whole(self._folder / f".{LINK}.{self._run}", json.dumps(link).encode())

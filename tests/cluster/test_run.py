@@ -5,9 +5,8 @@ import shutil
 import pytest
 
 import secateur
-from secateur.cluster.runs.progress import Silent
-from secateur.cluster.runs.record import METHOD, Record
-from secateur.cluster.runs.sitting import continued
+from secateur.cluster.commands.cli import main
+from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.config import Config
 from secateur.cluster.storage.artifacts import ELSEWHERE
 from secateur.cluster.storage.journal import Journal
@@ -38,15 +37,11 @@ def test_a_lost_folder_leads_to_its_journal_again_once_it_is_gone_on_with(tmp_pa
     monkeypatch.chdir(tmp_path)
     (folder := tmp_path / "run").mkdir()
     url = "sqlite:///runs.db"
-    Journal.create(folder, FACTS, url=url).close()
+    Journal.create(folder, {**FACTS, "completed": True}, url=url).close()
     shutil.rmtree(folder)
-    monkeypatch.setattr("secateur.cluster.runs.sitting.open_workpiece", lambda *_: None)
-    record = Record(folder, Journal.open(folder, on=url))
-    with continued(record, Silent()):
-        pass
-    record.journal.close()
+    assert main(["resume", str(folder), "--on", url]) == 0
     monkeypatch.chdir("/")
-    assert secateur.open_run(folder).state == "stopped"
+    assert secateur.open_run(folder).state == "complete"
 
 
 def test_a_folder_for_artifacts_is_the_same_from_wherever_it_is_named(tmp_path, monkeypatch):
