@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from secateur.actors.job import Answer
+from secateur.cluster.exports.trained import RESULT
 from secateur.cluster.profiling.targets import PLACES
 from secateur.cluster.runs.readings import FEWER_IMAGES
-from secateur.cluster.runs.record import Record
+from secateur.cluster.runs.record import METHOD, Record
 from secateur.cluster.runs.workpiece import DENSE_WEIGHTS, RANKINGS
 from secateur.cluster.settings.checked import ConfigError
 from secateur.cluster.settings.config import check_config
 from secateur.cluster.storage.journal import Finetuned, Journal
-from secateur.cluster.warm_start import earlier
+from secateur.cluster.warm_start import Earlier, earlier
 from secateur.methods.pruning.cost import Cost
 from secateur.search.candidate import Candidate, Estimate
 from secateur.search.space import LayerGroup, Space
@@ -87,6 +88,13 @@ def test_an_error_on_fewer_images_is_measured_anew(begun, source):
 def test_latencies_of_another_place_or_statistic_are_measured_anew(begun, source, place, options):
     known = earlier(begun("run", place, **warm(source, **options)), SPACE).known
     assert known.keys() == {"error"}
+
+
+def test_of_a_training_its_widths_are_taken_over(begun):
+    training = begun("training")
+    training.journal.note(METHOD, "clad")
+    training.journal.note(RESULT, {"widths": [4, 6]})
+    assert earlier(begun("run", **warm(training)), SPACE) == Earlier(front=((4, 6),))
 
 
 def test_a_source_that_cannot_be_read_is_named(begun, source):
