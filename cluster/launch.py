@@ -31,7 +31,7 @@ from .settings.checked import ConfigError
 from .settings.config import Config, with_absolute_paths
 from .storage.artifacts import ELSEWHERE, elsewhere
 from .storage.whole_file import write_whole
-from .warm_start import earlier, require_comparable
+from .warm_start import TAKEN_OVER, earlier, require_comparable
 
 EXPORTS = "exports"
 LEAST_RUNG_TAU = 0.6
@@ -72,7 +72,7 @@ def go_on(run: Record, watcher: Watcher, *, address: str | None) -> None:
         return
     require_workers(run.config, address)
     require_reachable(address)
-    with continued(run, watcher, COPY) as workpiece:
+    with continued(run, watcher, COPY, TAKEN_OVER) as workpiece:
         _work(run, workpiece, watcher, address)
 
 
@@ -83,7 +83,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         where = places(config, address)
         run.artifacts.keep(write_whole(run.path / COPY, copied(where)))
         run.journal.note(PLACES, where)
-    taken_over = earlier(config, run.path, workpiece.space)
+    taken_over = earlier(run, workpiece.space)
     search = Search(
         algorithm(config, workpiece, taken_over), workpiece.space, window=config.search.window
     )
@@ -146,8 +146,10 @@ def _require_rungs(config: Config, dataset: Dataset, *_: object) -> None:
 def _give_back(run: Record, watcher: Watcher) -> None:
     """Let later runs know what the layers have taken; a home that cannot be written is no harm."""
     try:
+        where = run.journal.fact(PLACES)
         for quantity, rows in measured(run.journal.answers().values()).items():
-            learn(run.journal.fact(PLACES)[quantity], rows)
+            if quantity in where:
+                learn(where[quantity], rows)
     except OSError as error:
         watcher.say(f"what layers take is not kept for later runs: {error}")
 

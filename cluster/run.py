@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from .runs.progress import Silent, Watcher
-from .runs.record import Record
+from .runs.record import METHOD, Record
 from .runs.results import Member, Results
 from .settings.config import Config, check_config, require_same
-from .storage.artifacts import ELSEWHERE
+from .storage.artifacts import ELSEWHERE, absolute
 from .storage.journal import Journal
 from .storage.run_folder import TAKEN, folder_for
-from .training_run import method_of
+from .training_run import TrainingRun
 
 
 class Run:
     """A search in its folder, running, stopped or complete."""
 
-    def __init__(self, path: Path, *, on: str | None = None) -> None:
-        self._record = Record(path, Journal.open(path, on=on))
+    def __init__(self, record: Record) -> None:
+        self._record = record
 
     @property
     def path(self) -> Path:
@@ -78,9 +78,11 @@ class Run:
     def resume(self, *, address: str | None = None, watcher: Watcher | None = None) -> "Run":
         """Go on after any stop and return the run, complete; at once where it is so already.
 
-        On this machine, or on the Ray cluster at an address, wherever it was worked on before.
+        On this machine, or on the Ray cluster at an address, wherever it was worked on before. A
+        folder that was lost leads to its journal again.
         RunBusy where another process works on it, RunFailed where it cannot go on.
         """
+        self._record.journal.lead_here()
         if self.state != "complete":
             from .launch import go_on
 
@@ -112,7 +114,8 @@ def launch(
             `cluster/storage/artifacts.py`.
         address: of a Ray cluster whose nodes measure, HEAD:6379 or auto on one of them; by default
             this machine measures.
-        resume: go on where the folder holds the run already.
+        resume: go on where the folder holds the run already, or `journal` one that was begun in
+            it and has lost its folder since.
         watcher: is told of the progress.
 
     Raises:
@@ -122,28 +125,36 @@ def launch(
     if not isinstance(config, Config):
         config = check_config(dict(config), source="the configuration")
     directory = folder_for(config.name, run)
-    if Journal.exists(directory):
-        if not resume:
-            raise ValueError(TAKEN.format(directory))
+    artifacts = artifacts and absolute(artifacts)
+    is_there = Journal.exists(directory)
+    if is_there and not resume:
+        raise ValueError(TAKEN.format(directory))
+    if is_there or (resume and journal is not None and Journal.is_begun(directory, journal)):
         existing = _existing(directory, config, journal=journal, artifacts=artifacts)
         return existing.resume(address=address, watcher=watcher)
     from .launch import start
 
     start(config, directory, watcher or Silent(), url=journal, artifacts=artifacts, address=address)
-    return Run(directory, on=journal)
+    return open_run(directory, on=journal)
 
 
 def _existing(
     directory: Path, config: Config, *, journal: str | None, artifacts: str | None
 ) -> Run:
-    """Open the run that a folder holds, or refuse where it is not the one that is asked for."""
-    if journal is not None and not Journal.is_elsewhere(directory):
+    """Open the run of a folder, or refuse where it is not the one that is asked for."""
+    is_elsewhere = Journal.is_elsewhere(directory) or not Journal.exists(directory)
+    if journal is not None and not is_elsewhere:
         raise ValueError(f"{directory} keeps its journal in itself: leave out --journal")
     record = Record(directory, Journal.open(directory, on=journal))
+    if record.journal.fact(METHOD) is not None:
+        raise ValueError(
+            f"{directory} holds a training, no search: choose another --run, or go on with it by: "
+            f"secateur resume {directory}"
+        )
     require_same(config, record.config, directory)
     if (held := record.journal.fact(ELSEWHERE)) != artifacts:
         raise ValueError(f"--artifacts must be {held}, as {directory} has it, got {artifacts}")
-    return Run(directory, on=journal)
+    return Run(record)
 
 
 def open_run(path: str | Path, *, on: str | None = None) -> Run:
@@ -151,6 +162,15 @@ def open_run(path: str | Path, *, on: str | None = None) -> Run:
 
     `on` is the URL of a database that holds its journal, or a copy of it, for this once.
     """
-    if method_of(Path(path), on=on) is not None:
+    found = opened(Path(path), on=on)
+    if not isinstance(found, Run):
         raise ValueError(f"{path} is no search but a training: open it by secateur.open_training")
-    return Run(Path(path), on=on)
+    return found
+
+
+def opened(path: Path, *, on: str | None = None) -> Run | TrainingRun:
+    """Open a search or a training, whichever a folder holds; `on` is as in `open_run`."""
+    journal = Journal.open(path, on=on)
+    if journal.fact(METHOD) is None:
+        return Run(Record(path, journal))
+    return TrainingRun(path, journal)

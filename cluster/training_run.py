@@ -23,8 +23,8 @@ _HOMES: dict[Method, str] = {"clad": ".training.clad", "icpg": ".lottery.icpg"}
 class TrainingRun:
     """A training in its folder: running, stopped or complete."""
 
-    def __init__(self, path: Path, *, on: str | None = None) -> None:
-        self._path, self._journal = path, Journal.open(path, on=on)
+    def __init__(self, path: Path, journal: Journal) -> None:
+        self._path, self._journal = path, journal
         self._method = import_module(_HOMES[self.method], __package__)
 
     @property
@@ -61,6 +61,7 @@ class TrainingRun:
 
         RunBusy where another process works on it, RunFailed where it cannot go on.
         """
+        self._journal.lead_here()
         if self.state != "complete":
             self._method.go_on(self._path, self._journal, watcher or Silent(), address=address)
         return self
@@ -89,17 +90,12 @@ def train(
         raise ValueError(TAKEN.format(directory))
     start = import_module(_HOMES[method], __package__).start
     start(config, directory, watcher or Silent(), address=address)
-    return TrainingRun(directory)
+    return open_training(directory)
 
 
 def open_training(path: str | Path, *, on: str | None = None) -> TrainingRun:
     """Open an existing training, as `open_run` does with a search."""
-    if method_of(Path(path), on=on) is None:
+    journal = Journal.open(Path(path), on=on)
+    if journal.fact(METHOD) is None:
         raise ValueError(f"{path} is no training but a search: open it by secateur.open_run")
-    return TrainingRun(Path(path), on=on)
-
-
-def method_of(path: Path, *, on: str | None = None) -> Method | None:
-    """How the run in a folder trains; None where it searches."""
-    method: Method | None = Journal.open(path, on=on).fact(METHOD)
-    return method
+    return TrainingRun(Path(path), journal)

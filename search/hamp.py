@@ -112,9 +112,9 @@ class HAMP:
         return Candidate(number, self._vary(taken, rng), "variation")
 
     def _initial(self, number: int, taken: Set[Genome], rng: np.random.Generator) -> Candidate:
-        """Uniform scalings 0.9 ... 0.1, then random levels of pruning."""
-        if number <= len(self._warm):
-            return Candidate(number, self._warm[number - 1], "initial")
+        """What is warm, then uniform scalings 0.9 ... 0.1, then random levels of pruning."""
+        if number <= len(self._warm) and (genome := self._warm[number - 1]) not in taken:
+            return Candidate(number, genome, "initial")
         if number <= 9 and (genome := self._space.uniform(1 - number / 10)) not in taken:
             return Candidate(number, genome, "initial")
         return Candidate(

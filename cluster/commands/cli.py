@@ -106,26 +106,26 @@ def search(
 @address_option
 def resume(run: Path, on: str | None, address: str | None) -> None:
     """Go on with RUN after any stop, a kill or a power cut included."""
-    from ..run import Run, open_run
+    from ..run import Run, opened
     from ..runs.progress import watching
-    from ..training_run import method_of, open_training
     from .printed import print_files, print_front, print_trained
     from .printed_tickets import print_tickets
 
-    opened = (open_run if method_of(run, on=on) is None else open_training)(run, on=on)
-    if opened.state == "complete":
+    found = opened(run, on=on)
+    if found.state == "complete":
+        found.resume()  # its folder may have been lost
         click.echo(f"{run} is complete: nothing to resume")
         return
-    shown = opened.config.quantities if isinstance(opened, Run) else ()
+    shown = found.config.quantities if isinstance(found, Run) else ()
     with watching(Console(stderr=True), shown) as watcher:
-        opened.resume(address=address, watcher=watcher)
-    if isinstance(opened, Run):
-        print_front(opened.path, opened.results())
-        print_files(opened.path)
-    elif opened.method == "icpg":
-        print_tickets(opened.path)
+        found.resume(address=address, watcher=watcher)
+    if isinstance(found, Run):
+        print_front(found.path, found.results())
+        print_files(found.path)
+    elif found.method == "icpg":
+        print_tickets(found.path)
     else:
-        print_trained(opened.path, opened.status())
+        print_trained(found.path, found.status())
 
 
 @cli.command()
@@ -135,11 +135,10 @@ def resume(run: Path, on: str | None, address: str | None) -> None:
 @json_option
 def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     """Tell how far RUN is."""
-    from ..run import open_run
-    from ..training_run import method_of, open_training
+    from ..run import Run, opened
 
-    training = method_of(run, on=on) is not None
-    values = open_training(run, on=on).status() if training else open_run(run, on=on).status(at)
+    found = opened(run, on=on)
+    values = found.status(at) if isinstance(found, Run) else found.status()
     if as_json:
         click.echo(json.dumps(values))
         return
@@ -161,6 +160,9 @@ def runs(url: str, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     for row in rows:
+        if "reason" in row:
+            click.echo(f"{row['state']:<23} {row['folder']}: {row['reason']}")
+            continue
         click.echo(f"{row['state']:<9} {row['evaluations']:>6}/{row['budget']:<6} {row['folder']}")
 
 
@@ -177,20 +179,21 @@ def runs(url: str, as_json: bool) -> None:
 def front(run: Path, trainings: tuple[Path, ...], as_json: bool) -> None:
     """Print the Pareto front of RUN, from the fastest network to the slowest, or its tickets."""
     from ..lottery.graph_record import GraphRecord
-    from ..runs.record import Record
-    from ..training_run import method_of
+    from ..runs.record import METHOD, Record
+    from ..storage.journal import Journal
     from .printed import print_front
     from .printed_tickets import print_tickets
 
-    if method_of(run) == "icpg":
+    journal = Journal.open(run)
+    if journal.fact(METHOD) == "icpg":
         if trainings:
             raise click.UsageError(f"--with is for a search, {run} has drawn tickets")
         if as_json:
-            click.echo(json.dumps(GraphRecord(run).tickets().as_json()))
+            click.echo(json.dumps(GraphRecord(run, journal).tickets().as_json()))
         else:
             print_tickets(run)
         return
-    record = Record(run)
+    record = Record(run, journal)
     results = record.results()
     if trainings:
         from ..exports.trained import trained
@@ -221,21 +224,22 @@ def report(run: Path, beside: tuple[Path, ...]) -> None:
     from ..lottery.graph_record import GraphRecord
     from ..lottery.ticket_report import write_ticket_report
     from ..reports.report import write_report
-    from ..runs.record import Record
-    from ..training_run import method_of
+    from ..runs.record import METHOD, Record
+    from ..storage.journal import Journal
 
-    method = method_of(run)
+    journal = Journal.open(run)
+    method = journal.fact(METHOD)
     if method is not None and beside:
         raise click.UsageError(f"--beside is for a search, {run} is a training")
     if method is None:
         others = [Record(path).results() for path in beside]
-        written = write_report(Record(run).results(), run, others)
+        written = write_report(Record(run, journal).results(), run, others)
     elif method == "icpg":
-        written = write_ticket_report(GraphRecord(run))
+        written = write_ticket_report(GraphRecord(run, journal))
     else:
         from ..training.training_report import write_training_report  # imports Ray Train
 
-        written = write_training_report(Record(run))
+        written = write_training_report(Record(run, journal))
     for path in written:
         click.echo(path)
 
@@ -295,12 +299,13 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 def export(run: Path, choice: str, target: Path) -> None:
     """Write a network of RUN as model.onnx, model.safetensors and model.json."""
     from ..exports.export import export_member, pick
-    from ..runs.record import Record
-    from ..runs.workpiece import open_workpiece
+    from ..runs.record import FINETUNED, Record
+    from ..runs.workpiece import WORKPIECE, open_workpiece
 
     require_new(target)
     record = Record(run)
     member = pick(record.results(), choice)
+    record.artifacts.bring_back([*WORKPIECE, FINETUNED])
     workpiece = open_workpiece(record.config, record.path, lambda _: None)
     card = export_member(workpiece, member, target)
     proof = card["certificate"]
@@ -434,7 +439,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, click.ClickException):
             return _fail(error.format_message(), error.exit_code)
         if isinstance(error, OSError):
-            return _fail(f"cannot use {error.filename}: {error.strerror}", 1)
+            reason = error.strerror or str(error)
+            return _fail(f"cannot use {error.filename}: {reason}" if error.filename else reason, 1)
         usage = isinstance(error, ValueError)
         return _fail(str(error) or type(error).__name__, 2 if usage else 1)
     return code if isinstance(code, int) else 0

@@ -58,11 +58,11 @@ def start(config: GraphConfig, directory: Path, watcher: Watcher, *, address: st
     config = settled(with_absolute_paths(config), task.level, published=task.split is not None)
     _check(config, task)
     make_folder(directory)
-    write_whole(directory / CONFIG, as_yaml(config).encode())
     facts = {"config": config.model_dump(mode="json"), METHOD: ICPG}
     journal = Journal.create(directory, facts)
     with journal.held(), failures_noted(directory, journal):
         journal.sit_down()
+        write_whole(directory / CONFIG, as_yaml(config).encode())
         _work(directory, journal, watcher, address)
 
 

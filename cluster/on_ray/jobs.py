@@ -18,7 +18,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from ..settings.checked import as_yaml
-from ..settings.config import Config
+from ..settings.config import Config, run_that_learned
 from ..storage.artifacts import require_no_credentials
 
 STOP_SECONDS = 60
@@ -65,13 +65,18 @@ class Submission:
         return cls(job, config, run or f"~/runs/{job}", journal, artifacts)
 
     def __post_init__(self) -> None:
-        places = {
-            "--run": self.run,
-            "data.root": self.config.data.root,
-            "search.warm_start": self.config.search.warm_start,
-            "--artifacts": None if urlsplit(self.artifacts or "").scheme else self.artifacts,
-        }
-        for name, place in places.items():
+        teacher = self.config.clad.teacher or ""
+        places = [
+            ("--run", self.run),
+            ("data.root", self.config.data.root),
+            ("search.warm_start", self.config.search.warm_start),
+            ("clad.teacher", None if ":" in teacher else teacher),
+            ("--artifacts", None if urlsplit(self.artifacts or "").scheme else self.artifacts),
+        ]
+        for criterion in self.config.pruning.criteria:
+            if run_that_learned(criterion) is not None:
+                places.append(("pruning.criterion", criterion.removeprefix("clad:")))
+        for name, place in places:
             if place and not place.startswith(("/", "~/")):
                 raise ValueError(
                     f"{name} must be a path on the cluster that begins with / or ~/, got "

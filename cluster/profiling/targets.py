@@ -17,7 +17,7 @@ from ..settings.checked import ConfigError
 from ..settings.config import Config, Latency
 
 PLACES = "places"
-"""The fact that names where the latencies of a run are measured."""
+"""The fact that names where the latencies of a run are measured, so far as that is known."""
 
 
 def target_for(settings: Latency) -> Target:
@@ -54,16 +54,16 @@ def require_targets(config: Config) -> None:
 def places(config: Config, address: str | None) -> dict[Quantity, str]:
     """Name where each latency is measured, in words that are equal where the places are.
 
-    This machine is known by its fingerprint, a node of a cluster by its name alone.
+    This machine is known by its fingerprint, a node of a cluster by its name alone: a latency that
+    any node may measure has no place.
     """
     known: dict[Quantity, str] = {}
     for quantity, settings in config.latencies.items():
-        target = target_for(settings)
-        known[quantity] = (
-            identity(fingerprint(target))
-            if address is None
-            else f"{settings.profiler or config.workers.profiler or address}: {target}"
-        )
+        target, node = target_for(settings), settings.profiler or config.workers.profiler
+        if address is None:
+            known[quantity] = identity(fingerprint(target))
+        elif node is not None:
+            known[quantity] = f"{node}: {target}"
     return known
 
 

@@ -13,16 +13,7 @@ from ...search.screening import Screening
 from ...search.space import Genome
 from ...search.sparing import Sparing
 from ..storage.journal import Journal
-from .readings import PREDICTION
-
-ELSEWHERE = "an earlier run"
-"""The worker of an answer that was not measured for this run."""
-
-FEWER_IMAGES = "fewer images"
-"""The worker of an error that is the quick one, as the candidate deserved no better."""
-
-CONSTRAINTS = "constraints"
-"""The worker of an answer that was spared: the candidate exceeds a bound, whatever it would be."""
+from .readings import CONSTRAINTS, ELSEWHERE, FEWER_IMAGES, PREDICTION
 
 
 class RunFailed(RuntimeError):

@@ -1,10 +1,19 @@
-"""Readings: what is known of a latency that was measured, predicted, or measured again."""
+"""Readings: what is known of a quantity - measured, spared, predicted, or measured again."""
 
 import math
 from collections.abc import Mapping
 
 from ...actors.job import Answer, Quantity, again, is_latency
 from ...search.candidate import Estimate
+
+ELSEWHERE = "an earlier run"
+"""The worker of an answer that was not measured for this run."""
+
+FEWER_IMAGES = "fewer images"
+"""The worker of an error that is the quick one, as the candidate deserved no better."""
+
+CONSTRAINTS = "constraints"
+"""The worker of an answer that was spared: the candidate exceeds a bound, whatever it would be."""
 
 PREDICTION = "prediction"
 """The worker of a latency that was predicted, as it was certain enough or decided nothing."""
@@ -27,6 +36,11 @@ def is_foretold(known: Mapping[Quantity, Answer], quantity: Quantity) -> bool:
     """Whether a quantity of a network is a prediction and nothing else."""
     foretold = quantity in known and known[quantity].worker == PREDICTION
     return foretold and (again(quantity) not in known or known[again(quantity)].failed)
+
+
+def is_rough(known: Mapping[Quantity, Answer], quantity: Quantity) -> bool:
+    """Whether what is known of a quantity is a prediction, or from fewer images."""
+    return is_foretold(known, quantity) or known[quantity].worker == FEWER_IMAGES
 
 
 def together(one: Estimate, other: Estimate) -> Estimate:

@@ -15,12 +15,13 @@ from ...search.fidelity import rung_agreement
 from ...search.indicators import running_hypervolume
 from ..settings.config import Config, check_config
 from ..storage.artifacts import Artifacts
+from ..storage.database import JournalError
 from ..storage.journal import Finetuned, Journal
 from .archive import archive_hash
-from .coordinator import CONSTRAINTS, FEWER_IMAGES, measured_of, outcome_of
+from .coordinator import measured_of, outcome_of
 from .drift import Drift
 from .judging import Judged, Spans, picks_of, spans_of
-from .readings import is_foretold, settled
+from .readings import CONSTRAINTS, FEWER_IMAGES, is_foretold, settled
 from .results import Member, Results, Trained
 from .survival import survivors
 
@@ -120,13 +121,17 @@ class Record:
         return told[-1] if told else None
 
     def summary(self) -> dict[str, Any]:
-        """Return what a list of runs tells of each."""
-        return {
-            "folder": str(self.path),
-            "state": self.state,
-            "evaluations": len(self._committed(self.journal.answers())),
-            "budget": self.config.search.evaluations,
-        }
+        """Return what a list of runs tells of each: of one that cannot be read, why not."""
+        try:
+            self.journal.require_current()
+            return {
+                "folder": str(self.path),
+                "state": self.state,
+                "evaluations": len(self._committed(self.journal.answers())),
+                "budget": self.config.search.evaluations,
+            }
+        except (JournalError, ValueError) as error:
+            return {"folder": str(self.path), "state": "unreadable", "reason": str(error)}
 
     def rungs(self, answers: Answers) -> dict[str, Any]:
         """How many candidates deserved all images, and how the rungs agree; nothing with one rung.

@@ -54,7 +54,6 @@ def begun(
     require_learned(config, plan)  # a run that goes on has its rankings
     check(dataset, network, plan)
     make_folder(directory)
-    write_whole(directory / CONFIG, as_yaml(config).encode())
     known = {
         "config": config.model_dump(mode="json"),
         "groups": [group.name for group in plan.groups],
@@ -63,6 +62,7 @@ def begun(
     run = Record(directory, Journal.create(directory, known, url=url))
     with run.journal.held(), failures_noted(run.path, run.journal):
         run.journal.sit_down()
+        write_whole(directory / CONFIG, as_yaml(config).encode())
         workpiece = finish_workpiece(
             config, directory, dataset, network, plan, trained=trained, say=watcher.say
         )

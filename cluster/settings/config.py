@@ -348,8 +348,8 @@ def check_config(values: dict[str, Any], *, source: str) -> Config:
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """Let a resume from another folder find the same data and the same earlier runs."""
-    root, source = config.data.root, config.search.warm_start
+    """Let a resume from another folder find the same data, earlier runs and teacher."""
+    root, source, teacher = config.data.root, config.search.warm_start, config.clad.teacher
     criteria = [
         name if (run := run_that_learned(name)) is None else f"clad:{run}"
         for name in config.pruning.criteria
@@ -359,6 +359,7 @@ def with_absolute_paths(config: Config) -> Config:
         "pruning": {"criterion": criteria if several else criteria[0]},
         "data": {"root": root and str(Path(root).expanduser().absolute())},
         "search": {"warm_start": source and str(Path(source).expanduser().absolute())},
+        "clad": {"teacher": teacher and (_folder(teacher) or teacher)},
     }
     return config.model_copy(
         update={
@@ -366,6 +367,12 @@ def with_absolute_paths(config: Config) -> Config:
             for section, changes in absolute.items()
         }
     )
+
+
+def _folder(model: str) -> str | None:
+    """The exported folder that a model's name stands for, where it is one."""
+    path = Path(model).expanduser()
+    return str(path.absolute()) if path.is_dir() else None
 
 
 def require_same(config: Config, known: Config, run: Path) -> None:

@@ -66,7 +66,9 @@ class Artifacts:
         target = f"{folder}/{name}"
         try:
             if isinstance(filesystem, LocalFileSystem):
-                filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+                write_whole(Path(target), content)
+                return
             with filesystem.open_output_stream(target) as stream:
                 stream.write(content)
         except OSError as error:
@@ -86,7 +88,7 @@ def elsewhere(uri: str) -> tuple[FileSystem, str]:
     """Return the file system and the folder of a URI; a plain path is a folder of this machine."""
     require_no_credentials(uri)
     if not urlsplit(uri).scheme:
-        return LocalFileSystem(), str(Path(uri).expanduser().absolute())
+        return LocalFileSystem(), absolute(uri)
     try:
         filesystem, folder = FileSystem.from_uri(uri)
     except (ArrowInvalid, OSError) as error:
@@ -95,6 +97,11 @@ def elsewhere(uri: str) -> tuple[FileSystem, str]:
             "s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
         ) from error
     return filesystem, folder.rstrip("/")
+
+
+def absolute(uri: str) -> str:
+    """Return a URI as it is; a plain path from the root on, to be found from any other folder."""
+    return uri if urlsplit(uri).scheme else str(Path(uri).expanduser().absolute())
 
 
 def require_no_credentials(uri: str) -> None:

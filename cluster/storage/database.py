@@ -34,31 +34,33 @@ class JournalError(RuntimeError):
 class Database:
     """A database behind a URL: `sqlite:///FILE`, or `postgresql+psycopg://USER@HOST/NAME`.
 
-    `address` is the URL without a password: fit for messages and files.
+    `address` is the URL without a password, from wherever it is opened: fit for messages and files.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | sql.URL) -> None:
         try:
             parsed = sql.make_url(url)
             self._engine = sql.create_engine(parsed, **_options(parsed))
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
             raise ValueError(
-                f"{url.partition(':')[0]!r} names no database that can be used ({error}): give "
-                "sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install "
+                f"{str(url).partition(':')[0]!r} names no database that can be used ({error}): "
+                "give sqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME after pip install "
                 "'secateur[postgresql]'"
             ) from error
-        self.address = parsed._replace(password=None).render_as_string()
         self._is_file = parsed.get_backend_name() == "sqlite"
-        self._is_ahead = False
+        self._file = Path(parsed.database).absolute() if self._is_file and parsed.database else None
+        place = str(self._file) if self._file else parsed.database
+        self.address = parsed._replace(password=None, database=place).render_as_string()
+        self._mode = _Mode()
         self._was_there = False
         weakref.finalize(self, self._engine.dispose)  # nobody has to close what is only looked at
         if self._is_file:
-            sql.event.listen(self._engine, "connect", self._set_up)
+            sql.event.listen(self._engine, "connect", self._mode.set_up)
 
     @classmethod
     def in_file(cls, path: Path) -> "Database":
         """The database in a file."""
-        return cls(f"sqlite:///{path}")
+        return cls(sql.URL.create("sqlite", database=str(path)))
 
     def read(self, work: Callable[[sql.Connection], T]) -> T:
         """Do some reading on a connection."""
@@ -84,19 +86,24 @@ class Database:
         self.write(upgrade)
 
     def require_current(self) -> None:
-        """Refuse tables that another version made."""
-
-        def revision(connection: sql.Connection) -> Any:
-            if not sql.inspect(connection).has_table("alembic_version"):
-                return "of an earlier version"
-            return connection.scalar(sql.text("select version_num from alembic_version"))
-
-        found = self.read(revision)
-        if found != REVISION:
+        """Refuse tables that another version made, and a database that has none."""
+        if self.is_empty:
+            raise ValueError(
+                f"{self.address} holds no runs: give the URL that --journal had, or "
+                "sqlite:///FILE of a copy"
+            )
+        if (found := self.read(_revision)) != REVISION:
             raise JournalError(
                 f"{self.address} has tables {found}, this version reads {REVISION}; "
                 "use the version that wrote it"
             )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no tables, or not even the file that would hold them."""
+        if self._file is not None and not self._file.exists():
+            return True
+        return not self.read(_tables)
 
     def now(self, connection: sql.Connection) -> float:
         """Seconds since 1970 by the database's clock, which is the same for all its users."""
@@ -111,32 +118,24 @@ class Database:
         A commit outlives any process at once, a loss of power after the next `flush`. At the end
         the database is a single file again.
         """
-        self._is_ahead = self._is_file
+        self._mode.is_ahead = self._is_file
         self.close()
         try:
             yield
         finally:
-            self._is_ahead = False
+            self._mode.is_ahead = False
             self.close()
             if self._is_file:
                 self._fold()
 
     def flush(self) -> None:
         """Bring to the disk what a file's log has."""
-        if self._is_ahead:
+        if self._mode.is_ahead:
             self.read(lambda connection: connection.execute(sql.text("pragma wal_checkpoint")))
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
-
-    def _set_up(self, connection: Any, _: Any) -> None:
-        """Set up a connection to a file."""
-        connection.execute("pragma busy_timeout = 10000")
-        mode = "delete"
-        if self._is_ahead:  # a file system that lacks what this needs stays as it is
-            (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
-        connection.execute(f"pragma synchronous = {'normal' if mode == 'wal' else 'full'}")
 
     def _fold(self) -> None:
         """Take the log into the file, unless somebody is reading: then the next one does."""
@@ -182,6 +181,30 @@ class Database:
             f"cannot {verb} the journal in {self.address}: {reason}; {advice}, then resume: "
             "what was answered before is safe"
         )
+
+
+class _Mode:
+    """How a file is written. The engine holds on to it, and so must not to the database."""
+
+    is_ahead = False
+
+    def set_up(self, connection: Any, _: Any) -> None:
+        """Set up a connection to a file."""
+        connection.execute("pragma busy_timeout = 10000")
+        mode = "delete"
+        if self.is_ahead:  # a file system that lacks what this needs stays as it is
+            (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
+        connection.execute(f"pragma synchronous = {'normal' if mode == 'wal' else 'full'}")
+
+
+def _tables(connection: sql.Connection) -> list[str]:
+    return sql.inspect(connection).get_table_names()
+
+
+def _revision(connection: sql.Connection) -> Any:
+    if "alembic_version" not in _tables(connection):
+        return "of an earlier version"
+    return connection.scalar(sql.text("select version_num from alembic_version"))
 
 
 def _options(url: sql.URL) -> dict[str, Any]:

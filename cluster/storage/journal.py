@@ -8,7 +8,6 @@ seconds later (on a server at once): what it takes is asked and measured again. 
 import contextlib
 import hashlib
 import json
-import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,9 +24,10 @@ from ...methods.pruning.cost import Cost
 from ...search.candidate import Candidate, Estimate, Forecast
 from . import tenure
 from .database import Database, JournalError
+from .run_folder import TAKEN
 from .schema import entries, runs, sittings
 from .tenure import Superseded, Tenure
-from .whole_file import write_whole
+from .whole_file import publish, write_whole
 
 FORMAT = 3
 FILE, LINK = "journal.db", "journal.json"
@@ -94,19 +94,47 @@ class Journal:
     def create(cls, folder: Path, facts: Mapping[str, Any], *, url: str | None = None) -> "Journal":
         """Make a run's journal whole or not at all, in its folder or in the database at `url`.
 
-        A file is built beside and moved into place; where a database is, stands in a file.
+        A file is built beside and moved into place; where a database is, stands in a file. Of two
+        that begin a run in one folder at once, one is refused by a ValueError.
         """
         run = uuid.uuid4().hex
         if url is None:
-            beside = folder / f"{FILE}.partial"
-            beside.unlink(missing_ok=True)
-            cls._begun(folder, Database.in_file(beside), run, facts).close()
-            os.replace(beside, folder / FILE)
+            beside = folder / f".{FILE}.{run}"
+            try:
+                cls._begun(folder, Database.in_file(beside), run, facts).close()
+                _publish(beside, folder / FILE)
+            finally:
+                beside.unlink(missing_ok=True)
             return cls(folder, Database.in_file(folder / FILE), run)
         journal = cls._begun(folder, Database(url), run, facts)
-        link = {"url": journal._database.address, "run": run}
-        write_whole(folder / LINK, json.dumps(link).encode())
+        try:
+            journal._link()
+        except ValueError:
+            journal._forget()
+            raise
         return journal
+
+    def lead_here(self) -> None:
+        """Let a folder that was lost lead to its journal again, in whatever database it is."""
+        if not self.exists(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._link()
+
+    def _link(self) -> None:
+        """Write into the folder in which database the journal is; ValueError where it has one."""
+        link = {"url": self._database.address, "run": self._run}
+        beside = write_whole(self._folder / f".{LINK}.{self._run}", json.dumps(link).encode())
+        _publish(beside, self._folder / LINK)
+
+    def _forget(self) -> None:
+        """Remove a run that nothing leads to."""
+
+        def remove(connection: sql.Connection) -> None:
+            connection.execute(entries.delete().where(entries.c.run == self._run))
+            connection.execute(runs.delete().where(runs.c.id == self._run))
+
+        self._database.write(remove)
+        self.close()
 
     @classmethod
     def _begun(
@@ -114,15 +142,17 @@ class Journal:
     ) -> "Journal":
         database.migrate()
         begun = {"id": run, "folder": str(folder.absolute()), "term": 0, "until": 0.0}
-        database.write(
-            lambda connection: connection.execute(
-                runs.insert().values(**begun, created=database.now(connection))
-            )
-        )
-        journal = cls(folder, database, run)
+        first: list[dict[str, Any]] = []
         for name, value in {"format": FORMAT, **facts}.items():
-            journal.note(name, value)
-        return journal
+            before = first[-1]["hash"] if first else ""
+            first.append(_entry(run, len(first), before, "noted", {"name": name, "value": value}))
+
+        def begin(connection: sql.Connection) -> None:
+            connection.execute(runs.insert().values(**begun, created=database.now(connection)))
+            connection.execute(entries.insert(), first)
+
+        database.write(begin)
+        return cls(folder, database, run)
 
     @classmethod
     def open(cls, folder: Path, *, on: str | None = None) -> "Journal":
@@ -135,15 +165,17 @@ class Journal:
         try:
             database.require_current()
             journal = cls(folder, database, link.get("run") or _run_in(database, folder))
-            if (found := journal.fact("format")) != FORMAT:
-                raise JournalError(
-                    f"{folder} has journal format {found}, this version reads {FORMAT}; "
-                    "resume with the version that wrote it"
-                )
+            journal.require_current()
         except (JournalError, ValueError):
             database.close()
             raise
         return journal
+
+    @staticmethod
+    def is_begun(folder: Path, url: str) -> bool:
+        """Whether the database at `url` holds a run that was begun in a folder."""
+        database = Database(url)
+        return not database.is_empty and bool(_runs_in(database, folder))
 
     @classmethod
     def all_in(cls, url: str) -> list["Journal"]:
@@ -153,6 +185,14 @@ class Journal:
         begun = sql.select(runs.c.folder, runs.c.id).order_by(runs.c.created)
         rows = database.read(lambda connection: connection.execute(begun).all())
         return [cls(Path(folder), database, run) for folder, run in rows]
+
+    def require_current(self) -> None:
+        """Refuse what another version wrote."""
+        if (found := self.fact("format")) != FORMAT:
+            raise JournalError(
+                f"{self._folder} has journal format {found}, this version reads {FORMAT}; "
+                "resume with the version that wrote it"
+            )
 
     @property
     def folder(self) -> Path:
@@ -285,9 +325,7 @@ class Journal:
     def _append(self, kind: str, values: Mapping[str, Any]) -> None:
         """Write an entry, in one transaction with the proof that this process may."""
         state = self._current()
-        body = json.dumps(values, allow_nan=False, separators=(",", ":"))
-        hashed = _chained(state.hash, kind, body)
-        row = {"run": self._run, "number": state.count, "kind": kind, "body": body, "hash": hashed}
+        row = _entry(self._run, state.count, state.hash, kind, values)
 
         def write(connection: sql.Connection) -> None:
             self._prove(connection)
@@ -296,8 +334,8 @@ class Journal:
         try:
             self._database.write(write)
         except IntegrityError:
-            self._require_written(state.count, hashed)
-        state.take(kind, body, hashed)
+            self._require_written(state.count, row["hash"])
+        state.take(kind, row["body"], row["hash"])
 
     def _require_written(self, number: int, hashed: str) -> None:
         """An entry may be there already: written just before its server was lost."""
@@ -328,6 +366,22 @@ class Journal:
                 return
 
 
+def _publish(beside: Path, path: Path) -> None:
+    try:
+        publish(beside, path)
+    except FileExistsError as error:
+        raise ValueError(TAKEN.format(path.parent)) from error
+
+
+def _entry(
+    run: str, number: int, before: str, kind: str, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A row of the journal, after one with the hash `before`."""
+    body = json.dumps(values, allow_nan=False, separators=(",", ":"))
+    hashed = _chained(before, kind, body)
+    return {"run": run, "number": number, "kind": kind, "body": body, "hash": hashed}
+
+
 def _chained(before: str, kind: str, body: str) -> str:
     return hashlib.sha256(f"{before}\n{kind}\n{body}".encode()).hexdigest()
 
@@ -348,15 +402,22 @@ def _answer(values: Mapping[str, Any]) -> Answer:
     return Answer(**{**values, "result": measured})
 
 
+def _runs_in(database: Database, folder: Path | None = None) -> list[str]:
+    """The runs in a database, or those that were begun in a folder; the newest is the last."""
+    begun = sql.select(runs.c.id).order_by(runs.c.created)
+    if folder is not None:
+        begun = begun.where(runs.c.folder == str(folder.absolute()))
+    return list(database.read(lambda connection: connection.scalars(begun).all()))
+
+
 def _run_in(database: Database, folder: Path) -> str:
-    """The only run in a database, or the one that was begun in that folder."""
-    begun = sql.select(runs.c.id, runs.c.folder)
-    known = database.read(lambda connection: connection.execute(begun).all())
-    here = str(folder.absolute())
-    found = known if len(known) == 1 else [one for one in known if one.folder == here]
-    if len(found) != 1:
+    """The newest run that was begun in a folder, or the only one of a database."""
+    known = _runs_in(database)
+    found = _runs_in(database, folder) or (known if len(known) == 1 else [])
+    if not found:
         raise ValueError(
-            f"{database.address} holds {len(known)} runs, {len(found)} of them begun in {here}: "
-            "give the folder of one, as `secateur runs` lists them"
+            f"{database.address} holds {len(known)} runs, none of them begun in "
+            f"{folder.absolute()}: give the folder of one, as `secateur runs {database.address}` "
+            "lists them"
         )
-    return str(found[0].id)
+    return found[-1]

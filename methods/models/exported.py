@@ -12,6 +12,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 
+from ..disk import synchronise, write_through
 from ..import_path import resolve
 from ..pruning.surgery import fit
 from ..tensors.weights import State, missing, state_of
@@ -47,10 +48,13 @@ def write_folder(directory: Path, files: Mapping[str, bytes], card: dict[str, An
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     for name, content in files.items():
-        (beside / name).write_bytes(content)
-    (beside / CARD).write_text(json.dumps({"format": FORMAT, **card}, indent=2) + "\n")
+        write_through(beside / name, content)
+    told = json.dumps({"format": FORMAT, **card}, indent=2) + "\n"
+    write_through(beside / CARD, told.encode())
+    synchronise(beside)
     shutil.rmtree(directory, ignore_errors=True)
     os.replace(beside, directory)
+    synchronise(directory.parent)
 
 
 def tensors(state: State) -> bytes:

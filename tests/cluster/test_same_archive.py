@@ -17,7 +17,8 @@ from secateur.actors.fleet import Gone
 from secateur.actors.job import Answer, Job
 from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.cluster.runs.archive import archive_hash
-from secateur.cluster.runs.coordinator import CONSTRAINTS, Coordinator, outcome_of
+from secateur.cluster.runs.coordinator import Coordinator, outcome_of
+from secateur.cluster.runs.readings import CONSTRAINTS
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search

@@ -322,6 +322,12 @@ def test_a_warm_start_begins_with_what_it_is_given():
     assert {c.origin for c in asked[3:]} <= {"variation", "local search", "random move"}
 
 
+def test_what_is_taken_already_is_not_asked_again_by_a_warm_start():
+    dense, first = Candidate(0, SPACE.dense, "dense"), (8, 8, 16, 16, 16, 32, 32)
+    bred = hamp(warm=[first]).breed([dense], {dense.genome, first})
+    assert bred.genome not in {dense.genome, first}
+
+
 def test_surrogates_learn_from_what_was_known_before():
     seen: list[int] = []
 

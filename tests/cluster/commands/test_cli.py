@@ -1,7 +1,12 @@
 import pytest
 
+from secateur.actors.job import Answer
 from secateur.cluster.commands.cli import main
+from secateur.cluster.settings.config import check_config
+from secateur.cluster.storage.artifacts import Artifacts
 from secateur.cluster.storage.journal import Journal
+from secateur.methods.pruning.cost import Cost
+from secateur.search.candidate import Candidate, Estimate
 
 COMMANDS = (
     *("search", "resume", "status", "front", "report", "evaluate", "export", "finetune"),
@@ -132,9 +137,51 @@ def test_an_export_never_overwrites(capsys, tmp_path):
     assert "--to must be a new or an empty folder" in errors
 
 
+def test_an_export_of_a_network_that_was_changed_is_refused(capsys, tmp_path):
+    (run := tmp_path / "run").mkdir()
+    (run / "dense.safetensors").write_bytes(b"as it was")
+    config = check_config({"objectives": ["error", "macs"]}, source="test")
+    journal = Journal.create(run, {"config": config.model_dump(mode="json"), "groups": ["a"]})
+    journal.asked(Candidate(0, (8,), "dense"), Cost(100, 50, 200))
+    journal.answered(Answer(0, "error", Estimate.exact(0.1), "evaluator-0", 1.0))
+    Artifacts(journal).keep(run / "dense.safetensors")
+    journal.close()
+    (run / "dense.safetensors").write_bytes(b"changed")
+    errors = refused(capsys, "export", str(run), "--pick", "0", "--to", str(tmp_path / "to"))
+    assert "dense.safetensors is not what the run left there" in errors
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError("a file at s3://bucket: no such bucket"), "a file at s3://bucket: no such bucket"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(13, "Permission denied", "file"), "cannot use file: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_told_in_a_line(capsys, tmp_path, monkeypatch, error, told):
+    def refusing(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Journal, "open", refusing)
+    assert answer(capsys, "status", str(tmp_path)) == (1, f"secateur: {told}\n")
+
+
 def test_debug_shows_the_traceback(tmp_path):
     with pytest.raises(ValueError, match="no run in"):
         main(["status", str(tmp_path), "--debug"])
+
+
+def test_a_run_that_cannot_be_read_is_listed_as_such_beside_the_others(capsys, tmp_path):
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    for name, facts in (("one", {"format": 7}), ("other", {"config": {}, "groups": []})):
+        (tmp_path / name).mkdir()
+        Journal.create(tmp_path / name, facts, url=url).close()
+    assert main(["runs", url]) == 0
+    one, other = capsys.readouterr().out.splitlines()
+    assert one.startswith(f"unreadable              {tmp_path / 'one'}: ")
+    assert "has journal format 7, this version reads 3" in one
+    assert other == f"stopped        0/200    {tmp_path / 'other'}"
 
 
 def test_runs_of_a_database_that_cannot_be_used_are_named(capsys):

@@ -191,6 +191,8 @@ def test_what_the_head_runs_is_quoted_and_goes_on_with_a_run():
         (("--run", "runs/mine"), "--run must be a path on the cluster that begins with / or ~/"),
         (("--data-root", "data"), "data.root must be a path on the cluster that begins with /"),
         (("--set", "search.warm_start=runs/x"), "search.warm_start must be a path on the cluster"),
+        (("--set", "pruning.criterion=[l2, 'clad:runs/x']"), "pruning.criterion must be a path on"),
+        (("--set", "clad.teacher=exported"), "clad.teacher must be a path on the cluster"),
         (("--journal", "postgresql+psycopg://me:secret@host/x"), "must be without a password"),
         (("--journal", "postgresql://host/x?password=secret"), "must be without a password"),
         (("--journal", "sqlite:///here.db"), "--journal must be sqlite:////PATH"),

@@ -6,14 +6,8 @@ import pytest
 from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import Crew, LocalFleet
 from secateur.actors.job import Answer, Job
-from secateur.cluster.runs.coordinator import (
-    CONSTRAINTS,
-    FEWER_IMAGES,
-    PREDICTION,
-    Coordinator,
-    RunFailed,
-    outcome_of,
-)
+from secateur.cluster.runs.coordinator import Coordinator, RunFailed, outcome_of
+from secateur.cluster.runs.readings import CONSTRAINTS, FEWER_IMAGES, PREDICTION
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search

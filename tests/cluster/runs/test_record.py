@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from secateur.actors.job import Answer
-from secateur.cluster.runs.coordinator import CONSTRAINTS
 from secateur.cluster.runs.judging import fastest
+from secateur.cluster.runs.readings import CONSTRAINTS
 from secateur.cluster.runs.record import Record
 from secateur.cluster.runs.results import Member
 from secateur.cluster.settings.config import check_config

@@ -4,7 +4,12 @@ import pytest
 import yaml
 
 from secateur.cluster.settings.checked import ConfigError, as_yaml, parse_override
-from secateur.cluster.settings.config import Config, check_config, read_config
+from secateur.cluster.settings.config import (
+    Config,
+    check_config,
+    read_config,
+    with_absolute_paths,
+)
 from secateur.cluster.settings.graph_config import (
     AUTHORS,
     check_graph_config,
@@ -226,3 +231,13 @@ def test_targets_are_checked(changes, message):
 def test_a_bound_may_be_that_of_a_target():
     config = check_config(TARGETS | {"constraints": ["latency_ms@phone <= 0.5x"]}, source="mine")
     assert config.quantities[1] == "latency_ms@phone"
+
+
+@pytest.mark.parametrize(
+    ("teacher", "found"), [("exported/", "{}/exported"), ("cifar10:resnet56", "cifar10:resnet56")]
+)
+def test_a_teacher_in_a_folder_is_found_from_any_other(tmp_path, monkeypatch, teacher, found):
+    (tmp_path / "exported").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = with_absolute_paths(check_config({"clad": {"teacher": teacher}}, source="test"))
+    assert config.clad.teacher == found.format(tmp_path)

@@ -223,6 +223,7 @@ def test_a_run_whose_folder_is_lost_goes_on_from_its_database_and_its_artifacts(
     run.resume(watcher=(watcher := Stopping()))
     assert 5 <= answered < 12
     assert run.status()["evaluations"] == 12
+    assert secateur.open_run(folder).front() == run.front()
     assert not any("training" in text or "exporting the dense" in text for text in watcher.said)
     assert (folder / "exports" / "knee" / "model.onnx").read_bytes() == s3[
         "/bucket/runs/one/exports/knee/model.onnx"

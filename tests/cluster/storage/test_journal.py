@@ -3,6 +3,7 @@ import threading
 
 import pytest
 import sqlalchemy as sql
+from sqlalchemy.exc import IntegrityError
 
 from secateur.actors.job import Answer
 from secateur.cluster.storage.database import Database, JournalError
@@ -127,10 +128,36 @@ def test_creation_is_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("os.link", full)
     with pytest.raises(OSError, match="No space left"):
         Journal.create(tmp_path, {})
-    assert not (tmp_path / "journal.db").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_in_a_database_with_its_first_facts_or_not_at_all(tmp_path):
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    Database(url).migrate()
+    with sqlite3.connect(tmp_path / "runs.db") as other:
+        other.execute(
+            "create trigger full before insert on entries when new.number = 1 "
+            "begin select raise(abort, 'full'); end"
+        )
+    other.close()
+    with pytest.raises(IntegrityError, match="full"):
+        Journal.create(tmp_path, {"seed": 3}, url=url)
+    assert Journal.all_in(url) == []
+
+
+def test_of_two_that_begin_a_run_in_one_folder_one_is_refused(journal, opened):
+    elsewhere = Journal.is_elsewhere(journal.folder)
+    url = journal._database.address if elsewhere else None
+    with pytest.raises(ValueError, match="holds a run already: choose another --run"):
+        Journal.create(journal.folder, {"seed": 4}, url=url)
+    assert opened(journal.folder).fact("seed") == 3
+    assert len(list(journal.folder.iterdir())) == 1
+    if url is not None:
+        (only,) = Journal.all_in(url)
+        only.close()
 
 
 def test_a_journal_that_cannot_be_written_says_what_is_safe(in_file):
@@ -163,7 +190,7 @@ def test_runs_on_a_server_do_not_see_each_other(database, tmp_path, opened):
     told = [(each.folder, each.fact("seed")) for each in found]
     found[0].close()
     assert told == [*zip(folders, (0, 1), strict=True)]
-    with pytest.raises(ValueError, match="holds 2 runs, 0 of them begun in"):
+    with pytest.raises(ValueError, match=r"holds 2 runs, none of them begun in .*: give"):
         opened(tmp_path, on=database)
 
 
