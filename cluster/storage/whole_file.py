@@ -3,10 +3,14 @@
 When a call returns, the file outlives a loss of power.
 """
 
+import errno
 import os
 from pathlib import Path
 
 from ...methods.disk import synchronise, write_through
+
+NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK)
+"""What a file system says that has no links."""
 
 
 def write_whole(path: Path, content: bytes) -> Path:
@@ -22,9 +26,18 @@ def write_whole(path: Path, content: bytes) -> Path:
 
 
 def publish(beside: Path, path: Path) -> None:
-    """Move a whole file to where there is none yet; FileExistsError where there is one."""
+    """Move a whole file to where there is none yet; FileExistsError where there is one.
+
+    Where a file system has no links, only what is there by now is refused.
+    """
     try:
         os.link(beside, path)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if path.exists():
+            raise FileExistsError(path) from None
+        os.replace(beside, path)
     finally:
-        beside.unlink()
+        beside.unlink(missing_ok=True)
     synchronise(path.parent)

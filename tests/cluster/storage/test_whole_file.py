@@ -1,6 +1,9 @@
+import errno
 import os
 
-from secateur.cluster.storage.whole_file import write_whole
+import pytest
+
+from secateur.cluster.storage.whole_file import publish, write_whole
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_the_call_returns(
@@ -12,4 +15,19 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_the_ca
     monkeypatch.setattr("os.replace", lambda *paths: (told.append("replace"), replace(*paths)))
     assert write_whole(tmp_path / "file", b"whole").read_bytes() == b"whole"
     assert told == ["sync", "replace", "sync"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_is_published_replaces_nothing(tmp_path, monkeypatch, has_links):
+    def link(_source, _target):
+        raise OSError(errno.EPERM, "no links here")
+
+    if not has_links:
+        monkeypatch.setattr("os.link", link)
+    place = tmp_path / "file"
+    publish(write_whole(tmp_path / "first", b"first"), place)
+    with pytest.raises(FileExistsError):
+        publish(write_whole(tmp_path / "second", b"second"), place)
+    assert place.read_bytes() == b"first"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
