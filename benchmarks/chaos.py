@@ -38,6 +38,7 @@ from secateur.actors.ray_fleet import RayFleet
 from secateur.actors.worker import Measure
 from secateur.cluster.runs.archive import archive_hash
 from secateur.cluster.runs.coordinator import Coordinator
+from secateur.cluster.runs.itinerary import Itinerary
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
@@ -102,7 +103,7 @@ def drive(folder: Path, address: str, sleeping: Sleeping, budget: int) -> None:
             ),
             journal,
             Dispatcher(RayFleet(crews), lease_seconds=LEASE_S),
-            quantities=GOALS.quantities,
+            Itinerary(GOALS.quantities),
             cost=lambda genome: Cost(sum(genome), sum(genome), sum(genome)),
             budget=budget,
         ).run()

@@ -43,6 +43,7 @@ from secateur.actors.ray_fleet import RayFleet
 from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.actors.worker import Measure
 from secateur.cluster.runs.coordinator import Coordinator
+from secateur.cluster.runs.itinerary import Itinerary
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
@@ -163,7 +164,7 @@ def streamed(dispatcher: Dispatcher, fleet: Fleet, workers: int, count: int) -> 
                 Search(algorithm, SPACE, window=window),
                 journal,
                 dispatcher,
-                quantities=("error", "macs"),
+                Itinerary(("error", "macs")),
                 cost=lambda genome: Cost(macs=sum(genome), params=1, memory_bytes=1),
                 budget=count,
             ).run()

@@ -22,6 +22,7 @@ from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import LocalFleet
 from secateur.actors.job import Answer, Quantity
 from secateur.cluster.runs.coordinator import Coordinator
+from secateur.cluster.runs.itinerary import Itinerary
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
@@ -67,7 +68,7 @@ def replay(journal: Journal, evaluations: int) -> float:
         search,
         journal,
         Dispatcher(LocalFleet({}), lease_seconds=1.0),
-        quantities=GOALS.quantities,
+        Itinerary(GOALS.quantities),
         cost=lambda _: Cost(0, 0, 0),
         budget=evaluations,
     ).run()

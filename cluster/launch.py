@@ -21,6 +21,7 @@ from .profiling.targets import PLACES, places, require_targets
 from .reports.report import write_report
 from .runs.coordinator import Coordinator, Measuring, Progress
 from .runs.drift import DriftAlarm
+from .runs.itinerary import Itinerary
 from .runs.progress import Watcher
 from .runs.racing import race
 from .runs.record import Record
@@ -103,15 +104,17 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
             search,
             run.journal,
             measuring,
-            quantities=config.quantities,
+            Itinerary(
+                tuple(config.quantities),
+                known=taken_over.answer,
+                node_of=config.node_of,
+                promotion=_promotion(config),
+                screening=_screening(config),
+                sparing=_sparing(config, workpiece),
+            ),
             cost=workpiece.cost,
             budget=config.search.evaluations,
             expired=lambda: hours is not None and run.journal.elapsed_seconds() >= 3600 * hours,
-            known=taken_over.answer,
-            node_of=config.node_of,
-            promotion=_promotion(config),
-            screening=_screening(config),
-            sparing=_sparing(config, workpiece),
             watch=watch,
         ).run()
         _tell_of_rungs(run, watcher)

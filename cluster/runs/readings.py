@@ -1,10 +1,11 @@
 """Readings: what is known of a quantity - measured, spared, predicted, or measured again."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from ...actors.job import Answer, Quantity, again, is_latency
-from ...search.candidate import Estimate
+from ...actors.job import Answer, Quantity, again, is_latency, is_measured
+from ...methods.pruning.cost import Cost
+from ...search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
 
 ELSEWHERE = "an earlier run"
 """The worker of an answer that was not measured for this run."""
@@ -53,3 +54,26 @@ def together(one: Estimate, other: Estimate) -> Estimate:
     middle = sum(w * log for w, (log, _) in zip(weights, readings, strict=True)) / sum(weights)
     reach = math.sqrt(1 / sum(weights))
     return Estimate(math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
+
+
+def measured_of(quantities: Iterable[str]) -> list[Quantity]:
+    """What of these workers measure, the error first."""
+    return sorted(filter(is_measured, quantities), key=lambda name: name != "error")
+
+
+def outcome_of(
+    candidate: Candidate, cost: Cost, answers: dict[str, Answer], quantities: Sequence[str]
+) -> Outcome:
+    """Combine measured and counted quantities, in order; one failed answer fails the candidate."""
+    predicted = frozenset(
+        name for name in quantities if name in answers and answers[name].worker == PREDICTION
+    )
+    results = {
+        name: answers[name].result if is_measured(name) else Estimate.exact(getattr(cost, name))
+        for name in quantities
+    }
+    known = {name: result for name, result in results.items() if isinstance(result, Estimate)}
+    for name, result in results.items():
+        if isinstance(result, str):
+            return Failure(candidate, f"{name}: {result}", known)
+    return Evaluation(candidate, tuple(known.values()), predicted)

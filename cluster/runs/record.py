@@ -18,10 +18,9 @@ from ..storage.artifacts import Artifacts
 from ..storage.database import JournalError
 from ..storage.journal import Finetuned, Journal
 from .archive import archive_hash
-from .coordinator import measured_of, outcome_of
 from .drift import Drift
 from .judging import Judged, Spans, picks_of, spans_of
-from .readings import CONSTRAINTS, FEWER_IMAGES, is_foretold, settled
+from .readings import CONSTRAINTS, FEWER_IMAGES, is_foretold, measured_of, outcome_of, settled
 from .results import Member, Results, Trained
 from .survival import survivors
 

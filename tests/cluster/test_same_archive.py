@@ -17,8 +17,9 @@ from secateur.actors.fleet import Gone
 from secateur.actors.job import Answer, Job
 from secateur.actors.simulated_fleet import SimulatedFleet
 from secateur.cluster.runs.archive import archive_hash
-from secateur.cluster.runs.coordinator import Coordinator, outcome_of
-from secateur.cluster.runs.readings import CONSTRAINTS
+from secateur.cluster.runs.coordinator import Coordinator
+from secateur.cluster.runs.itinerary import Itinerary
+from secateur.cluster.runs.readings import CONSTRAINTS, outcome_of
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
@@ -76,10 +77,9 @@ def run(folder: Path, evaluators: int, seed: int | None = None, url: str | None 
             Search(HAMP(SPACE, GOALS, surrogates, seed=5), SPACE, window=WINDOW),
             journal,
             Dispatcher(fleet, lease_seconds=60.0),
-            quantities=GOALS.quantities,
+            Itinerary(GOALS.quantities, screening=Screening(WINDOW, GOALS)),
             cost=lambda genome: Cost(sum(genome), sum(genome), sum(genome)),
             budget=BUDGET,
-            screening=Screening(WINDOW, GOALS),
         ).run()
     journal.close()
 

@@ -6,8 +6,9 @@ import pytest
 from secateur.actors.dispatcher import Dispatcher
 from secateur.actors.fleet import Crew, LocalFleet
 from secateur.actors.job import Answer, Job
-from secateur.cluster.runs.coordinator import Coordinator, RunFailed, outcome_of
-from secateur.cluster.runs.readings import CONSTRAINTS, FEWER_IMAGES, PREDICTION
+from secateur.cluster.runs.coordinator import Coordinator, RunFailed
+from secateur.cluster.runs.itinerary import Itinerary
+from secateur.cluster.runs.readings import CONSTRAINTS, FEWER_IMAGES, PREDICTION, outcome_of
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
@@ -66,10 +67,9 @@ def drive(journal, workers, budget=30, space=SPACE, **rules):
         Search(RandomSearch(space, seed=1), space, window=5),
         journal,
         workers,
-        quantities=GOALS.quantities,
+        Itinerary(GOALS.quantities, **rules),
         cost=cost,
         budget=budget,
-        **rules,
     ).run()
     return journal.candidates(), journal.answers()
 
