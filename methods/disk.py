@@ -1,5 +1,6 @@
 """Disk: what was written is there when a call returns, whatever becomes of the power."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def synchronise(folder: Path) -> None:
     """Wait until the disk has the names that are in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with contextlib.suppress(OSError):  # some file systems over a network cannot
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

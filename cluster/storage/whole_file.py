@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ...methods.disk import synchronise, write_through
 
-NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK)
-"""What a file system says that has no links."""
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems answer that have no hard links."""
 
 
 def write_whole(path: Path, content: bytes) -> Path:
@@ -26,17 +26,13 @@ def write_whole(path: Path, content: bytes) -> Path:
 
 
 def publish(beside: Path, path: Path) -> None:
-    """Move a whole file to where there is none yet; FileExistsError where there is one.
-
-    Where a file system has no links, only what is there by now is refused.
-    """
+    """Move a whole file to where there is none yet; FileExistsError where there is one."""
     try:
         os.link(beside, path)
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        if path.exists():
-            raise FileExistsError(path) from None
+        path.touch(exist_ok=False)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -1,4 +1,3 @@
-import errno
 import os
 
 import pytest
@@ -19,15 +18,16 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_the_ca
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_what_is_published_replaces_nothing(tmp_path, monkeypatch, has_links):
-    def link(_source, _target):
-        raise OSError(errno.EPERM, "no links here")
+def test_what_is_published_first_stays(tmp_path, monkeypatch, has_links):
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
 
     if not has_links:
-        monkeypatch.setattr("os.link", link)
-    place = tmp_path / "file"
-    publish(write_whole(tmp_path / "first", b"first"), place)
+        monkeypatch.setattr("os.link", refuse)
+    for name in ("first", "second"):
+        (tmp_path / name).write_text(name)
+    publish(tmp_path / "first", tmp_path / "file")
     with pytest.raises(FileExistsError):
-        publish(write_whole(tmp_path / "second", b"second"), place)
-    assert place.read_bytes() == b"first"
+        publish(tmp_path / "second", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
