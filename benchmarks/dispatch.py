@@ -49,8 +49,9 @@ from secateur.methods.pruning.cost import Cost
 from secateur.search.algorithm import Search
 from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation
+from secateur.search.drawing import scattered
 from secateur.search.goals import Goals
-from secateur.search.hamp import HAMP, scattered
+from secateur.search.hamp import HAMP
 from secateur.search.objective import Objective
 from secateur.search.space import Genome, LayerGroup, Space
 from secateur.surrogates.error_model import error_model

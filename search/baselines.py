@@ -5,7 +5,7 @@ from collections.abc import Sequence, Set
 import numpy as np
 
 from .candidate import Candidate, Outcome
-from .hamp import unseen_at_random
+from .drawing import unseen_at_random
 from .randomness import generator
 from .space import Genome, Space
 

@@ -5,7 +5,7 @@ portfolio-based selection and surrogate-assisted local search. Everything else i
 state, the share of local search, the operators' settings, the way surrogates are trusted.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .candidate import Candidate, Evaluation, Failure, Forecast, Outcome
+from .drawing import scattered, unseen
 from .goals import Goals
 from .local_search import Landscape, climb, predicted
 from .objective import REFERENCE
@@ -280,40 +281,3 @@ def _with_prior(surrogate: Surrogate, prior: Mapping[Genome, float]) -> Surrogat
 
 def _genomes(evaluations: Sequence[Evaluation]) -> Genomes:
     return np.array([entry.candidate.genome for entry in evaluations], dtype=np.int64)
-
-
-def scattered(space: Space, rng: np.random.Generator) -> Genome:
-    """Draw widths around a random level, so that few and many channels are as likely."""
-    level, groups = rng.random(), len(space.groups)
-    shifts = rng.uniform(-0.3, 0.3, size=groups)
-    steps = np.rint(np.clip(level + shifts, 0, 1) * space.highest[:groups]).astype(np.int64)
-    criteria = rng.integers(space.criteria, size=space.genes - groups)
-    return space.at(np.concatenate([steps, criteria]))
-
-
-def unseen_at_random(space: Space, taken: Set[Genome], rng: np.random.Generator) -> Genome:
-    """Draw a genome that is new from the whole space; there must be one left."""
-    return unseen(lambda: space.random(rng), space, taken, rng)
-
-
-def unseen(
-    draw: Callable[[], Genome],
-    space: Space,
-    taken: Set[Genome],
-    rng: np.random.Generator,
-    *,
-    attempts: int = 50,
-) -> Genome:
-    """Draw until a genome is new; after `attempts`, walk from the last one at random.
-
-    There must be a new genome left in the space.
-    """
-    for _ in range(attempts):
-        if (genome := draw()) not in taken:
-            return genome
-    while genome in taken:
-        positions = space.positions(genome)
-        gene = int(rng.integers(len(positions)))
-        positions[gene] = rng.integers(len(space.choices[gene]))
-        genome = space.at(positions)
-    return genome

@@ -14,8 +14,8 @@ from pymoo.operators.mutation.pm import PM
 from pymoo.operators.repair.rounding import RoundingRepair
 
 from .candidate import Candidate, Evaluation, Outcome
+from .drawing import unseen_at_random
 from .goals import Goals
-from .hamp import unseen_at_random
 from .population import Population
 from .randomness import generator
 from .selection import rank_and_crowding

@@ -9,7 +9,7 @@ from optuna.samplers import NSGAIISampler
 from optuna.trial import create_trial
 
 from .candidate import Candidate, Evaluation, Outcome
-from .hamp import unseen_at_random
+from .drawing import unseen_at_random
 from .randomness import generator
 from .space import Genome, Space
 

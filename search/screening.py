@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from .candidate import Evaluation, Outcome
+from .candidate import Outcome
 from .constraint import Constraint
 from .goals import Goals
+from .rivals import bred_from, feasible
 
 ENOUGH = 10
 """Feasible networks from which on an infeasible one teaches nothing that is worth its measuring."""
@@ -37,12 +36,11 @@ class Screening:
 
         `outcomes` are those of the first candidates, at least up to `number - window`.
         """
-        before = outcomes[: max(0, number - self.window + 1)]
-        measured = [one.objectives for one in before if isinstance(one, Evaluation)]
+        measured = bred_from(number, self.window, outcomes)
         if not measured:
             return None
-        judge = self.goals.beside(measured[0])
-        if np.count_nonzero(judge.violations(np.array(measured)) == 0) < ENOUGH:
+        judge = self.goals.beside(measured[0].objectives)
+        if len(feasible(measured, judge)) < ENOUGH:
             return None
         for constraint in self.goals.constraints:
             value = known.get(constraint.quantity)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .candidate import Estimate, Outcome
-from .fidelity import REACH, bred_from, chance_on_front, feasible
 from .goals import Goals
+from .rivals import REACH, bred_from, chance_on_front, feasible
 from .space import Genome
 from .surrogate import Surrogate
 

@@ -1,7 +1,6 @@
 """HAMP on an analytic problem of three objectives; tests/search/test_algorithm.py has the rest."""
 
 from collections.abc import Callable, Sequence
-from itertools import count
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from secateur.search.baselines import RandomSearch
 from secateur.search.candidate import Candidate, Estimate, Evaluation, Failure
 from secateur.search.constraint import Constraint
 from secateur.search.goals import Goals
-from secateur.search.hamp import HAMP, Settings, scattered, unseen
+from secateur.search.hamp import HAMP, Settings
 from secateur.search.indicators import front, hypervolume
 from secateur.search.objective import Objective
 from secateur.search.selection import rank_and_crowding
@@ -241,33 +240,6 @@ def test_a_population_without_two_parents_is_refused(population):
 def test_a_share_outside_0_and_1_is_refused(share):
     with pytest.raises(ValueError, match="local_search must be a share"):
         Settings(local_search=share)
-
-
-def test_scattered_genomes_keep_few_and_many_channels_as_often():
-    rng = np.random.default_rng(0)
-    kept = np.array([scattered(SPACE, rng) for _ in range(2000)]) / np.array(SPACE.dense)
-    counts = np.histogram(kept.mean(axis=1), bins=4, range=(0.1, 1.0))[0]
-    assert counts.min() > 0.15 * 2000
-
-
-def test_a_genome_that_was_seen_is_drawn_again():
-    genomes = iter([(4, 4), (4, 4), (8, 4)])
-    space = Space((LayerGroup("a", 8, 4, 4), LayerGroup("b", 8, 4, 4)))
-    found = unseen(lambda: next(genomes), space, {(4, 4)}, np.random.default_rng(0))
-    assert found == (8, 4)
-
-
-def test_a_draw_that_never_gives_anything_new_ends_in_a_walk_to_the_last_new_genome():
-    space = Space((LayerGroup("a", 16, 4, 4), LayerGroup("b", 16, 4, 4)))
-    taken = {(a, b) for a in (4, 8, 12, 16) for b in (4, 8, 12, 16)} - {(12, 4)}
-    draws = count()
-
-    def draw() -> tuple[int, int]:
-        next(draws)
-        return (16, 16)
-
-    assert unseen(draw, space, taken, np.random.default_rng(0), attempts=5) == (12, 4)
-    assert next(draws) == 5
 
 
 BOUND = Constraint("latency_ms", 0.6, relative=True)
