@@ -13,6 +13,7 @@ from torch.func import functional_call
 from ..pruning.channels import Ids
 from ..pruning.plan import Plan
 from ..tensors.weights import State, state_of
+from ..training.attention import Size
 from .learner import CriterionLearner, Sight
 
 Acting = Literal["soft", "straight-through", "hard"]
@@ -54,7 +55,7 @@ class GatedNetwork(nn.Module):
             )
         self.temperature = 1.0
         self.acting: Acting = "soft"
-        self._widths = plan.widths
+        self._widths, self._returned = plan.widths, plan.returned
         self._through = through
         self._stay = [max(1, math.ceil(least * width)) for width in plan.widths]
         readers = _readers(network, plan)
@@ -75,6 +76,18 @@ class GatedNetwork(nn.Module):
         gated = self._gated(parameters, self.gates)
         logits: Tensor = functional_call(self.network, gated, (images,), tie_weights=False)
         return logits
+
+    def acted_on(self, modules: Mapping[Size, str]) -> dict[Size, Tensor]:
+        """Return the gates of the channels that modules return, shape (channels,), where any are.
+
+        Channels are closed where they are read: a feature map that is looked at still holds them.
+        """
+        factors = torch.cat([self.gates, self.gates.new_ones(1)])
+        return {
+            size: factors[torch.from_numpy(self._returned[name]).to(factors.device)]
+            for size, name in modules.items()
+            if name in self._returned
+        }
 
     @property
     def scores(self) -> list[NDArray[np.float64]]:

@@ -161,7 +161,8 @@ class Learning:
         if self._transfer:
             with torch.no_grad():
                 answers(self._teacher, inputs, lesson.precision)
-            terms["attention"] = lesson.attention * self._transfer.loss()
+            gates = gated.acted_on(self._transfer.ends)
+            terms["attention"] = lesson.attention * self._transfer.loss(gates)
         if lesson.polarisation:
             apart = polarisation(gated.soft, self._share)
             terms["polarisation"] = self._pressure * lesson.polarisation * apart

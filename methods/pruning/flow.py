@@ -96,6 +96,18 @@ class Flow:
             self._labels[node] = self._follow(node)
 
     @property
+    def returned(self) -> dict[str, Ids]:
+        """The channels of the feature maps that modules return, by the modules' names."""
+        found: dict[str, Ids] = {}
+        for node, labels in self._labels.items():
+            if not (isinstance(labels, Tensor) and labels.ndim == 4):
+                continue
+            if (ids := channels_along(labels, 1)) is not None:  # what a module does last counts
+                stack = node.meta.get("nn_module_stack") or {}
+                found |= {name: ids for name, _ in stack.values() if name}
+        return found
+
+    @property
     def made(self) -> list[tuple[str, int]]:
         """The dimensions that make channels: those of layers' outputs, in order of execution."""
         return list(dict.fromkeys((layer.weight, 0) for layer in self.layers))

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..tensors.weights import require_finite, state_of
-from .channels import Classes, Ids
+from .channels import FIXED, Classes, Ids
 from .flow import Flow, Layer
 
 Scope = Literal["inner", "coupled"]
+Place = TypeVar("Place")
 NOBODY = -1
 """The owner of an entry that belongs to no group."""
 
@@ -44,12 +45,14 @@ class Plan:
     """Everything that cutting and counting need to know of a dense network.
 
     `owners` maps a tensor's dimension to the channel that owns each of its entries, counted
-    through all groups in their order (NOBODY: the entry always stays). Dimensions that are cut
-    alike share one array.
+    through all groups in their order (NOBODY: the entry always stays), `returned` a module to those
+    of the channels of the feature map that it returns. Dimensions that are cut alike share one
+    array.
     """
 
     groups: tuple[PlannedGroup, ...]
     owners: dict[tuple[str, int], Ids]
+    returned: dict[str, Ids]
     layers: tuple[Layer, ...]
     skipped: tuple[tuple[str, str], ...]  # layer, reason
 
@@ -112,7 +115,7 @@ def trace(
         if any(fnmatchcase(name, pattern) for pattern in ignore):
             for number in np.unique(classes.of[flow.channels.of(f"{name}.weight", 0, 0)]):
                 reasons[number] = "ignored by the configuration"
-    groups, owners = _groups(flow, classes, reasons)
+    groups, owners, returned = _groups(flow, classes, reasons)
     aliases = _aliases(network)
     owners |= {
         (alias, dim): owner
@@ -130,7 +133,7 @@ def trace(
         raise ValueError(
             f"{type(network).__name__} has no group of channels that can be cut ({found})"
         )
-    return Plan(groups, owners, tuple(flow.layers), tuple(skipped))
+    return Plan(groups, owners, returned, tuple(flow.layers), tuple(skipped))
 
 
 def _require_fit(network: nn.Module, example: Tensor) -> None:
@@ -183,8 +186,8 @@ def _check_patterns(patterns: Sequence[str], layers: list[str]) -> None:
 
 def _groups(
     flow: Flow, classes: Classes, reasons: Sequence[str | None]
-) -> tuple[tuple[PlannedGroup, ...], dict[tuple[str, int], Ids]]:
-    """Classes that lie in the same dimensions, equally often, form a group."""
+) -> tuple[tuple[PlannedGroup, ...], dict[tuple[str, int], Ids], dict[str, Ids]]:
+    """Classes that lie in the same dimensions, equally often, form a group; find who owns what."""
     dimensions = flow.channels.dimensions
     where: dict[int, list[tuple[tuple[str, int], int]]] = {}
     for key, ids in dimensions.items():
@@ -208,12 +211,16 @@ def _groups(
         same = sum(group.filters[0] == other.filters[0] for other in groups)
         groups.append(replace(group, name=f"{group.name}#{same + 1}") if same else group)
     interned: dict[bytes, Ids] = {}
-    owners = {}
-    for key, ids in dimensions.items():
-        owner = channel[classes.of[ids]]
-        if (owner != NOBODY).any():
-            owners[key] = interned.setdefault(owner.tobytes(), owner)
-    return tuple(groups), owners
+
+    def owned(places: Mapping[Place, Ids]) -> dict[Place, Ids]:
+        found = {}
+        for place, ids in places.items():
+            owner = np.where(ids == FIXED, NOBODY, channel[classes.of[ids]])
+            if (owner != NOBODY).any():
+                found[place] = interned.setdefault(owner.tobytes(), owner)
+        return found
+
+    return tuple(groups), owned(dimensions), owned(flow.returned)
 
 
 def _planned(flow: Flow, places: dict[tuple[str, int], int], width: int) -> PlannedGroup:

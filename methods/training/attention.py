@@ -6,6 +6,7 @@ channels, normalised over its pixels. Maps of different numbers of channels can 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -48,9 +49,21 @@ class AttentionTransfer:
         self._student, self._teacher = Stages(student, example), Stages(teacher, example)
         self._student.require_like(self._teacher)
 
-    def loss(self) -> Tensor:
-        """Return the difference, once both networks have seen the same batch."""
-        return attention_loss(self._student.features, self._teacher.features)
+    @property
+    def ends(self) -> dict[Size, str]:
+        """The student's modules that end a stage, by its resolution."""
+        return self._student.names
+
+    def loss(self, gates: Mapping[Size, Tensor] = MappingProxyType({})) -> Tensor:
+        """Return the difference, once both networks have seen the same batch.
+
+        At some resolutions the student's channels may be multiplied by gates, shape (channels,).
+        """
+        seen = {
+            size: features * gates[size].view(-1, 1, 1) if size in gates else features
+            for size, features in self._student.features.items()
+        }
+        return attention_loss(seen, self._teacher.features)
 
 
 class Stages:

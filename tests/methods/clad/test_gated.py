@@ -15,6 +15,7 @@ from secateur.methods.networks import cifar_mobilenet_v2, cifar_resnet, cifar_vg
 from secateur.methods.pruning.counts import Counts
 from secateur.methods.pruning.plan import Plan, trace
 from secateur.methods.pruning.surgery import Pruner, fit
+from secateur.methods.training.attention import AttentionTransfer
 from secateur.methods.training.precision import answers
 
 COUPLED = "resnet20, coupled"
@@ -79,6 +80,20 @@ def test_a_network_with_hard_gates_is_the_network_that_is_cut(name):
     with torch.inference_mode():
         ours, cut = one(images), pruner.cut(widths)(images)
     assert float((ours - cut).abs().max() / cut.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_with_hard_gates_looks_where_the_network_that_is_cut_does(name):
+    network, images = dense(name)
+    one = gated(name, sight="logits")
+    scores = with_scores(one)
+    one.acting = "hard"
+    pruner = Pruner(network, planned(name), (ranking_by(scores),))
+    cut = pruner.cut(tuple(int((s > 0).sum()) for s in scores))
+    transfer = AttentionTransfer(one.network, cut, images[:1])
+    with torch.inference_mode():
+        one(images), cut(images)
+        assert float(transfer.loss(one.acted_on(transfer.ends))) < 1e-9
 
 
 @pytest.mark.parametrize("name", NETWORKS)
