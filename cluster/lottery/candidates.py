@@ -16,7 +16,9 @@ CANDIDATES = "candidates"
 class Found:
     """A candidate and what it came to: the mean error with its interval, and what is left.
 
-    `scores` are by seed and fold.
+    The error is that of the validation part, by which the search chooses. By seed and fold,
+    `validation` and `scores` are what the chosen epoch has on the validation and the test part,
+    `best_test` the best test score of any epoch.
     """
 
     number: int
@@ -25,7 +27,9 @@ class Found:
     error: Estimate
     edges: float
     weights: float
+    validation: tuple[float, ...]
     scores: tuple[float, ...]
+    best_test: tuple[float, ...]
     seconds: float
 
 
@@ -43,11 +47,9 @@ def found_files(run: Path) -> list[Path]:
 def read_found(path: Path) -> Found:
     """Return what a candidate's file tells."""
     values: dict[str, Any] = json.loads(path.read_text())
-    values |= {
-        "genome": tuple(values["genome"]),
-        "scores": tuple(values["scores"]),
-        "error": Estimate(**values["error"]),
-    }
+    lists = ("genome", "validation", "scores", "best_test")
+    values |= {name: tuple(values[name]) for name in lists}
+    values["error"] = Estimate(**values["error"])
     return Found(**values)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -150,7 +151,7 @@ def _line(file: Path) -> str:
     if file.parent.name == CANDIDATES:
         one = read_found(file)
         name = f"candidate {one.number}, {one.origin}"
-        edges, weights, score = 1 - one.edges, 1 - one.weights, 1 - one.error.value
+        edges, weights, score = 1 - one.edges, 1 - one.weights, fmean(one.scores)
     else:
         row = read_row(file)
         name = f"{row.variant}, seed {row.seed}, fold {row.fold}, round {row.round}"

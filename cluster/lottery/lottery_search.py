@@ -13,11 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...methods.icpg.rounds import Lottery, Plan, Step
+from ...methods.icpg.fitting import Fitted
+from ...methods.icpg.rounds import Kept, Lottery, Plan, Step
 from ...methods.icpg.task import Task
 from ...search.algorithm import Algorithm, Search
 from ...search.baselines import RandomSearch
@@ -126,31 +128,29 @@ def evaluator(config: GraphConfig, task: Task, run: Path) -> Callable[[Candidate
 
     def evaluate(candidate: Candidate) -> Found:
         began = time.monotonic()
-        steps, scores = steps_of(candidate.genome), []
-        edges = weights = 0.0
-        for unit in units:
-            plan = Plan(steps, config.icpg.rule, config.icpg.pairing)
-            lottery = lottery_of(config, task, splits[unit.fold], unit, plan)
-            fitted, gone = _played(lottery, run, unit)
-            scores.append(fitted)
-            edges, weights = edges + 1 - gone[0], weights + 1 - gone[1]
-        count = len(units)
+        plan = Plan(steps_of(candidate.genome), config.icpg.rule, config.icpg.pairing)
+        played = [
+            _played(lottery_of(config, task, splits[unit.fold], unit, plan), run, unit)
+            for unit in units
+        ]
         return Found(
-            candidate.number,
-            candidate.genome,
-            candidate.origin,
-            _error(scores),
-            edges / count,
-            weights / count,
-            tuple(scores),
-            time.monotonic() - began,
+            number=candidate.number,
+            genome=candidate.genome,
+            origin=candidate.origin,
+            error=_error([fitted.validation for fitted, _ in played]),
+            edges=fmean(1 - kept.edges_gone for _, kept in played),
+            weights=fmean(1 - kept.weights_gone for _, kept in played),
+            validation=tuple(fitted.validation for fitted, _ in played),
+            scores=tuple(fitted.test for fitted, _ in played),
+            best_test=tuple(fitted.best_test for fitted, _ in played),
+            seconds=time.monotonic() - began,
         )
 
     return evaluate
 
 
-def _played(lottery: Lottery, run: Path, unit: Unit) -> tuple[float, tuple[float, float]]:
-    """The score of a plan's last round on one unit, and the shares of edges and weights gone."""
+def _played(lottery: Lottery, run: Path, unit: Unit) -> tuple[Fitted, Kept]:
+    """What came of a plan's last round on one unit, and what is left after it."""
     kept, steps = lottery.begin(), lottery.plan.steps
     for number in range(1, len(steps) + 1):
         drawn = Drawn(run, Unit(unit.seed, unit.fold, beginning(steps[:number])))
@@ -162,7 +162,7 @@ def _played(lottery: Lottery, run: Path, unit: Unit) -> tuple[float, tuple[float
             kept = known[0]
     fitted, network = lottery.play(kept)
     Drawn(run, Unit(unit.seed, unit.fold, beginning(steps))).trained(len(steps), network)
-    return fitted.test, (kept.edges_gone, kept.weights_gone)
+    return fitted, kept
 
 
 def beginning(steps: Sequence[Step]) -> str:

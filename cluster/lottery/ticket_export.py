@@ -41,6 +41,8 @@ class Place:
 def hand_out(record: GraphRecord, task: Task) -> None:
     """Time the run's own tickets, write the best and the deepest winning one, and the report.
 
+    The best is chosen by validation alone, so that the test part says how well it does.
+
     Of each ticket one network is timed and handed out: of the fold that validated best, or of the
     first one where a search has found it.
     """
@@ -54,11 +56,9 @@ def hand_out(record: GraphRecord, task: Task) -> None:
         }
         record.journal.note(TIMES, {str(number): asdict(one) for number, one in times.items()})
         found = record.tickets()
-        picks = {"best": max(found.winning or found.own, key=lambda one: one.score).round}
-        if found.deepest is not None:
-            picks["deepest"] = found.deepest.round
-        for name, number in picks.items():
-            _export(record, task, name, places[number], times[number])
+        for name, pick in (("best", found.best), ("deepest", found.deepest)):
+            if pick is not None:
+                _export(record, task, name, places[pick.round], times[pick.round])
     write_ticket_report(record, state="complete")
 
 

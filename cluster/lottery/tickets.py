@@ -23,10 +23,11 @@ WORST = 1.1
 class Ticket:
     """One round of one variant, or one candidate: means over the folds and seeds that are over.
 
-    `score` is that of the epoch that was chosen, `deviation` its spread, `best_test` that of the
-    best epoch on the test part. `gain` is the mean difference to the dense network on the same fold
-    and seed, `over_random` to random pruning of the same round, None where that is not there.
-    `time` is the time of inference as a share of the dense network's, once it is measured.
+    `score` is that of the epoch that was chosen, on the test part, `deviation` its spread;
+    `validation` is its score on the validation part, by which tickets are chosen, `best_test` that
+    of the best epoch on the test part. `gain` is the mean difference to the dense network on the
+    same fold and seed, `over_random` to random pruning of the same round, None where that is not
+    there. `time` is the time of inference as a share of the dense network's, once it is measured.
     """
 
     variant: str
@@ -36,6 +37,7 @@ class Ticket:
     nominal_weights: float
     edges_gone: float
     weights_gone: float
+    validation: float
     score: float
     deviation: float
     best_test: float
@@ -71,6 +73,15 @@ class Tickets:
     def deepest(self) -> Ticket | None:
         """The winning ticket that has the fewest weights left, of equal ones the fewest edges."""
         return max(self.winning, key=lambda one: (one.weights_gone, one.edges_gone), default=None)
+
+    @property
+    def best(self) -> Ticket | None:
+        """The ticket that validates best, of equal ones the smallest; it need not win."""
+        return max(
+            self.own,
+            key=lambda one: (one.validation, one.weights_gone, one.edges_gone),
+            default=None,
+        )
 
     @property
     def own(self) -> list[Ticket]:
@@ -156,6 +167,7 @@ def tickets_of(
                 0.0 if variant in ("edges", "transfer") else 1 - (1 - weights) ** number,
                 _mean(row.edges_gone for row in mine.values()),
                 _mean(row.weights_gone for row in mine.values()),
+                _mean(row.validation for row in mine.values()),
                 _mean(row.test for row in mine.values()),
                 _deviation([row.test for row in mine.values()]),
                 _mean(row.best_test for row in mine.values()),
@@ -188,6 +200,7 @@ def tickets_found(found: Sequence[Found], *, times: Mapping[int, Estimate]) -> T
             1 - one.weights,
             1 - one.edges,
             1 - one.weights,
+            _mean(one.validation),
             _mean(one.scores),
             _deviation(one.scores),
             _mean(one.scores),

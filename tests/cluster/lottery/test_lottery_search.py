@@ -44,7 +44,17 @@ def searched(tmp_path_factory) -> Path:
 def compared(folder: Path) -> list[tuple]:
     """What is known of candidates, but for the time it took."""
     return [
-        (one.number, one.genome, one.origin, one.error, one.edges, one.weights, one.scores)
+        (
+            one.number,
+            one.genome,
+            one.origin,
+            one.error,
+            one.edges,
+            one.weights,
+            one.scores,
+            one.validation,
+            one.best_test,
+        )
         for one in every_found(folder)
     ]
 
@@ -63,7 +73,8 @@ def test_what_is_left_is_what_the_genome_says(searched):
         row = np.array([one.genome])
         assert one.weights == pytest.approx(left_of(row, "weights")[0], abs=5e-3)
         assert one.edges == pytest.approx(left_of(row, "edges")[0], abs=0.03)
-        assert one.error.value == pytest.approx(1 - sum(one.scores) / 2)
+        assert one.error.value == pytest.approx(1 - sum(one.validation) / 2)
+        assert all(best >= score for best, score in zip(one.best_test, one.scores, strict=True))
         assert one.error.low <= one.error.value <= one.error.high
 
 
@@ -117,7 +128,8 @@ def test_what_it_found_is_a_front_whose_networks_are_handed_out(searched):
     assert len(found.tickets) == 11
     assert all(one.time is not None for one in found.tickets)
     assert {one.round for one in found.front} <= {one.round for one in found.winning}
-    best: Found = found_of(searched, max(found.winning or found.own, key=lambda t: t.score).round)
+    assert found.best.validation == max(one.validation for one in found.tickets)
+    best: Found = found_of(searched, found.best.round)
     network, transform = secateur.load(searched / "tickets" / "best")
     card = json.loads((searched / "tickets" / "best" / "model.json").read_text())
     assert tuple(Step(**step) for step in card["ticket"]["plan"]["steps"]) == steps_of(best.genome)

@@ -1,0 +1,24 @@
+"""What rounds amount to, from rows alone."""
+
+from secateur.cluster.lottery.rounds import Row
+from secateur.cluster.lottery.tickets import Tickets, tickets_of
+
+
+def row(variant: str, number: int, fold: int, test: float, *, validation: float = 0.5) -> Row:
+    return Row(variant, 0, fold, number, 0.1, 0.2, 1, validation, test, test, 1.0, 1.0)
+
+
+def tickets(*rows: Row) -> Tickets:
+    """Tickets beside dense networks of two folds, with test scores of 0.7 and 0.9."""
+    dense = [row("dense", 0, fold, test) for fold, test in enumerate((0.7, 0.9))]
+    found = tickets_of([*dense, *rows], edges=0.05, weights=0.2, times={})
+    assert found is not None
+    return found
+
+
+def test_the_best_ticket_is_the_one_that_validates_best():
+    first = [row("icpg", 1, fold, 0.6, validation=0.9) for fold in (0, 1)]
+    second = [row("icpg", 2, fold, 0.95, validation=0.8) for fold in (0, 1)]
+    found = tickets(*first, *second)
+    assert found.best.round == 1
+    assert found.deepest.round == 2
