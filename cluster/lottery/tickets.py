@@ -18,6 +18,9 @@ SEARCH = "search"
 WORST = 1.1
 """The hypervolume ends at this many times what the dense network has, as in a search."""
 
+EQUAL = 1e-9
+"""Mean scores that differ by less are equal: what is left of equal ones is rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -48,7 +51,7 @@ class Ticket:
     @property
     def wins(self) -> bool:
         """Whether it does at least as well as the dense network."""
-        return self.gain >= 0
+        return self.gain > -EQUAL
 
     def as_json(self) -> dict[str, Any]:
         """The ticket as the command line prints it."""

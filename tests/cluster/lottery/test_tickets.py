@@ -9,16 +9,24 @@ def row(variant: str, number: int, fold: int, test: float, *, validation: float 
 
 
 def tickets(*rows: Row) -> Tickets:
-    """Tickets beside dense networks of two folds, with test scores of 0.7 and 0.9."""
-    dense = [row("dense", 0, fold, test) for fold, test in enumerate((0.7, 0.9))]
+    """Tickets beside dense networks of two folds, with test scores of 0.1 and 0.2."""
+    dense = [row("dense", 0, fold, test) for fold, test in enumerate((0.1, 0.2))]
     found = tickets_of([*dense, *rows], edges=0.05, weights=0.2, times={})
     assert found is not None
     return found
 
 
 def test_the_best_ticket_is_the_one_that_validates_best():
-    first = [row("icpg", 1, fold, 0.6, validation=0.9) for fold in (0, 1)]
+    first = [row("icpg", 1, fold, 0.1, validation=0.9) for fold in (0, 1)]
     second = [row("icpg", 2, fold, 0.95, validation=0.8) for fold in (0, 1)]
     found = tickets(*first, *second)
     assert found.best.round == 1
     assert found.deepest.round == 2
+
+
+def test_a_ticket_that_is_as_good_as_the_dense_network_wins():
+    (tied,) = tickets(row("icpg", 1, 0, 0.0), row("icpg", 1, 1, 0.3)).tickets
+    assert tied.gain < 0  # by rounding
+    assert tied.wins
+    (worse,) = tickets(row("icpg", 1, 0, 0.0), row("icpg", 1, 1, 0.299)).tickets
+    assert not worse.wins
