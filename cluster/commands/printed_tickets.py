@@ -33,6 +33,8 @@ def print_tickets(path: Path) -> None:
             f"winning   down to {_kind(record)} {deepest.round}: {100 * deepest.edges_gone:.2f} % "
             f"of the edges and {100 * deepest.weights_gone:.2f} % of the weights gone"
         )
+    for line in record.lost:
+        click.echo(f"lost      {line}")
     for name, file in (("report", REPORT), ("picture", PICTURE)):
         if (path / file).exists():
             click.echo(f"{name:<9} {path / file}")

@@ -33,20 +33,35 @@ class Found:
     seconds: float
 
 
-def found_of(run: Path, number: int) -> Found | None:
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A candidate that could not be evaluated, and why."""
+
+    number: int
+    genome: Genome
+    origin: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"candidate {self.number}, {self.origin}, failed: {self.reason}"
+
+
+def found_of(run: Path, number: int) -> Found | Lost | None:
     """What is known of a candidate."""
     path = run / CANDIDATES / f"{number:04d}.json"
     return read_found(path) if path.exists() else None
 
 
 def found_files(run: Path) -> list[Path]:
-    """The file of every candidate that is evaluated, in order."""
+    """The file of every candidate that is over, in order."""
     return sorted((run / CANDIDATES).glob("*.json"), key=lambda path: int(path.stem))
 
 
-def read_found(path: Path) -> Found:
+def read_found(path: Path) -> Found | Lost:
     """Return what a candidate's file tells."""
     values: dict[str, Any] = json.loads(path.read_text())
+    if "reason" in values:
+        return Lost(**values | {"genome": tuple(values["genome"])})
     lists = ("genome", "validation", "scores", "best_test")
     values |= {name: tuple(values[name]) for name in lists}
     values["error"] = Estimate(**values["error"])
@@ -55,10 +70,15 @@ def read_found(path: Path) -> Found:
 
 def every_found(run: Path) -> list[Found]:
     """All candidates that are evaluated, in order."""
-    return [read_found(path) for path in found_files(run)]
+    return [one for one in map(read_found, found_files(run)) if isinstance(one, Found)]
 
 
-def write_found(run: Path, found: Found) -> None:
+def every_lost(run: Path) -> list[Lost]:
+    """All candidates that could not be evaluated, in order."""
+    return [one for one in map(read_found, found_files(run)) if isinstance(one, Lost)]
+
+
+def write_found(run: Path, found: Found | Lost) -> None:
     """Write what a candidate came to."""
     (run / CANDIDATES).mkdir(exist_ok=True)
     path = run / CANDIDATES / f"{found.number:04d}.json"

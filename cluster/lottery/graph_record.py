@@ -6,8 +6,8 @@ from pathlib import Path
 from ...search.candidate import Estimate
 from ..settings.graph_config import GraphConfig, check_graph_config
 from ..storage.journal import Journal
-from .candidates import every_found
-from .rounds import rows
+from .candidates import every_found, every_lost
+from .rounds import failures, rows
 from .tickets import Tickets, tickets_found, tickets_of
 
 TIMES = "times"
@@ -39,12 +39,29 @@ class GraphRecord:
             tickets_found(every_found(self.path), times=times)
             if self.config.search
             else tickets_of(
-                rows(self.path), edges=settings.edges, weights=settings.weights, times=times
+                rows(self.path),
+                failures(self.path),
+                edges=settings.edges,
+                weights=settings.weights,
+                times=times,
             )
         )
+        lost = lost_lines(self.path)
+        if found is None and lost:
+            raise ValueError(f"{self.path} has no dense network to compare tickets with: {lost[0]}")
         if found is None:
             raise ValueError(
                 f"{self.path} has no round yet: the dense network comes first; go on with: "
                 f"secateur resume {self.path}"
             )
         return found
+
+    @property
+    def lost(self) -> list[str]:
+        """A line for each unit or candidate that failed."""
+        return lost_lines(self.path)
+
+
+def lost_lines(path: Path) -> list[str]:
+    """A line for each unit or candidate of a run that failed."""
+    return [str(one) for one in (*failures(path), *every_lost(path))]

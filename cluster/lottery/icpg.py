@@ -6,7 +6,7 @@ run that goes on does so from the last stage of each.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -30,12 +30,22 @@ from ..settings.graph_config import GraphConfig, settled, with_absolute_paths
 from ..storage.journal import Journal
 from ..storage.whole_file import write_whole
 from ..training.train_job import Scale, Worker, train_job
-from .candidates import CANDIDATES, every_found, found_files, read_found
+from .candidates import CANDIDATES, Lost, found_files, read_found
 from .drawn import Drawn
-from .graph_record import GraphRecord
+from .graph_record import GraphRecord, lost_lines
 from .lottery import factory_of, lottery_of, plan_of, splits_of, task_of, units_of
 from .lottery_search import work
-from .rounds import DENSE, TRANSFER, Row, read_row, row_files, rows
+from .rounds import (
+    DENSE,
+    FAILED,
+    TRANSFER,
+    Row,
+    failed_files,
+    read_failed,
+    read_row,
+    row_files,
+    rows,
+)
 from .ticket_export import hand_out
 from .transfer import Transfer
 
@@ -86,9 +96,13 @@ def go_on(path: Path, journal: Journal, watcher: Watcher, *, address: str | None
 def status(path: Path, journal: Journal) -> dict[str, Any]:
     """Return how far a run is."""
     config = config_of(path, journal)
-    told = {"state": journal.state, "method": ICPG, "elapsed_s": journal.elapsed_seconds()}
+    told: dict[str, Any] = {
+        "state": journal.state, "method": ICPG, "elapsed_s": journal.elapsed_seconds()
+    }  # fmt: skip
+    if lost := lost_lines(path):
+        told["lost"] = lost
     if config.search is not None:
-        return told | {"evaluations": len(every_found(path)), "budget": config.search.evaluations}
+        return told | {"evaluations": len(found_files(path)), "budget": config.search.evaluations}
     units = units_of(config)
     wanted = sum(1 if unit.variant == DENSE else config.icpg.rounds for unit in units)
     return told | {"units": len(units), "rounds": f"{len(rows(path))}/{wanted}"}
@@ -121,10 +135,10 @@ def _check(config: GraphConfig, task: Task) -> None:
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:
     config = config_of(path, journal)
     scale = _scale(config)
-    known = {*row_files(path), *found_files(path)}
+    known = set(_told_files(path))
 
     def look() -> None:
-        for file in (*row_files(path), *found_files(path)):
+        for file in _told_files(path):
             if file not in known:
                 known.add(file)
                 watcher.say(_line(file))
@@ -146,10 +160,19 @@ def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -
     journal.note("completed", True)
 
 
+def _told_files(path: Path) -> Iterator[Path]:
+    """The file of every round, unit or candidate that is over."""
+    yield from (*row_files(path), *failed_files(path), *found_files(path))
+
+
 def _line(file: Path) -> str:
-    """What there is to tell of a round or a candidate that is over."""
+    """What there is to tell of a round, unit or candidate that is over."""
+    if file.name == FAILED:
+        return str(read_failed(file))
     if file.parent.name == CANDIDATES:
         one = read_found(file)
+        if isinstance(one, Lost):
+            return str(one)
         name = f"candidate {one.number}, {one.origin}"
         edges, weights, score = 1 - one.edges, 1 - one.weights, fmean(one.scores)
     else:
@@ -192,37 +215,51 @@ Draw = Callable[[Kept], tuple[Kept, Masker | None]]
 
 
 def draw_all(lottery: Lottery, draw: Draw, drawn: Drawn, rounds: int) -> None:
-    """Play every round of a unit that is not over yet."""
-    kept, soft_s = lottery.begin(), 0.0
-    dense = drawn.unit.variant == DENSE
-    for number in (0,) if dense else range(1, rounds + 1):
-        if number:
-            known = drawn.kept(number)
-            if known is None:
-                began = time.monotonic()
-                kept, masker = draw(kept)
-                soft_s = time.monotonic() - began
-                drawn.keep(kept, masker, soft_s)
-            else:
-                kept, _, soft_s = known
-        if drawn.is_played(number):
-            continue
-        began = time.monotonic()
-        fitted, network = lottery.play(kept)
-        row = Row(
-            drawn.unit.variant,
-            drawn.unit.seed,
-            drawn.unit.fold,
-            number,
-            kept.edges_gone,
-            kept.weights_gone,
-            fitted.epoch,
-            fitted.validation,
-            fitted.test,
-            fitted.best_test,
-            soft_s,
-            time.monotonic() - began,
-        )
-        if drawn.unit.variant in (DENSE, ICPG):  # others are not handed out
-            drawn.trained(number, network)
-        drawn.played(number, row)
+    """Play every round of a unit that is not over yet; where training diverges, the unit ends."""
+    kept = lottery.begin()
+    for number in (0,) if drawn.unit.variant == DENSE else range(1, rounds + 1):
+        if drawn.has_failed:
+            return
+        try:
+            kept, soft_s = _kept(draw, drawn, kept, number)
+            if not drawn.is_played(number):
+                _play(lottery, drawn, kept, soft_s)
+        except FloatingPointError as error:
+            drawn.fail(number, str(error))
+
+
+def _kept(draw: Draw, drawn: Drawn, kept: Kept, number: int) -> tuple[Kept, float]:
+    """What a round keeps of what the last one has kept, and the seconds of its soft stage."""
+    if number == 0:
+        return kept, 0.0
+    known = drawn.kept(number)
+    if known is not None:
+        return known[0], known[2]
+    began = time.monotonic()
+    kept, masker = draw(kept)
+    soft_s = time.monotonic() - began
+    drawn.keep(kept, masker, soft_s)
+    return kept, soft_s
+
+
+def _play(lottery: Lottery, drawn: Drawn, kept: Kept, soft_s: float) -> None:
+    """Train a round's ticket, and write what came of it."""
+    unit, began = drawn.unit, time.monotonic()
+    fitted, network = lottery.play(kept)
+    row = Row(
+        unit.variant,
+        unit.seed,
+        unit.fold,
+        kept.round,
+        kept.edges_gone,
+        kept.weights_gone,
+        fitted.epoch,
+        fitted.validation,
+        fitted.test,
+        fitted.best_test,
+        soft_s,
+        time.monotonic() - began,
+    )
+    if unit.variant in (DENSE, ICPG):  # others are not handed out
+        drawn.trained(kept.round, network)
+    drawn.played(kept.round, row)

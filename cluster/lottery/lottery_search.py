@@ -23,7 +23,7 @@ from ...methods.icpg.rounds import Kept, Lottery, Plan, Step
 from ...methods.icpg.task import Task
 from ...search.algorithm import Algorithm, Search
 from ...search.baselines import RandomSearch
-from ...search.candidate import Candidate, Estimate, Evaluation
+from ...search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
 from ...search.goals import Goals
 from ...search.hamp import HAMP, Settings
 from ...search.nsga2 import NSGA2
@@ -32,7 +32,7 @@ from ...search.space import LayerGroup, Space
 from ...surrogates.error_model import error_model
 from ...surrogates.formula import formula
 from ..settings.graph_config import GraphConfig
-from .candidates import CANDIDATES, Found, found_of, write_found
+from .candidates import CANDIDATES, Found, Lost, found_of, write_found
 from .drawn import Drawn
 from .lottery import lottery_of, splits_of
 from .rounds import Unit
@@ -44,6 +44,8 @@ GENES = 3
 """A round's: parts of the edges and weights that are left, and 1 with a masker, 2 without."""
 
 WAITING_S = 0.1
+PATIENCE_S = 24 * 3600.0
+"""How long a worker waits for another one's candidate."""
 
 GOALS = Goals((Objective("error", False), Objective("edges", True), Objective("weights", True)))
 
@@ -118,21 +120,27 @@ def work(config: GraphConfig, task: Task, run: Path, *, rank: int, workers: int)
                 write_found(run, evaluate(candidate))
         if search.committed == len(asked):
             return  # the space is searched through
-        search.tell(_waited_for(run, asked[search.committed]))
+        outcome = _waited_for(run, asked[search.committed])
+        if search.committed == 0 and isinstance(outcome, Failure):
+            return  # there is nothing to compare with
+        search.tell(outcome)
 
 
-def evaluator(config: GraphConfig, task: Task, run: Path) -> Callable[[Candidate], Found]:
-    """What plays a candidate's last round on every seed and fold."""
+def evaluator(config: GraphConfig, task: Task, run: Path) -> Callable[[Candidate], Found | Lost]:
+    """What plays a candidate's last round on every seed and fold; it is lost if one diverges."""
     splits = splits_of(config, task)
     units = [Unit(seed, fold, "icpg") for seed in config.icpg.seeds for fold in range(len(splits))]
 
-    def evaluate(candidate: Candidate) -> Found:
+    def evaluate(candidate: Candidate) -> Found | Lost:
         began = time.monotonic()
         plan = Plan(steps_of(candidate.genome), config.icpg.rule, config.icpg.pairing)
-        played = [
-            _played(lottery_of(config, task, splits[unit.fold], unit, plan), run, unit)
-            for unit in units
-        ]
+        try:
+            played = [
+                _played(lottery_of(config, task, splits[unit.fold], unit, plan), run, unit)
+                for unit in units
+            ]
+        except FloatingPointError as error:
+            return Lost(candidate.number, candidate.genome, candidate.origin, str(error))
         return Found(
             number=candidate.number,
             genome=candidate.genome,
@@ -181,14 +189,22 @@ def _error(scores: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - reach, mean + reach)
 
 
-def _waited_for(run: Path, candidate: Candidate) -> Evaluation:
+def _waited_for(run: Path, candidate: Candidate) -> Outcome:
     """The outcome of a candidate, once whoever evaluates it has written it."""
+    until = time.monotonic() + PATIENCE_S
     while (found := found_of(run, candidate.number)) is None:
+        if time.monotonic() > until:
+            raise TimeoutError(
+                f"candidate {candidate.number} must be evaluated within {PATIENCE_S / 3600:g} h, "
+                f"{run / CANDIDATES} does not have it: its worker hangs or is gone"
+            )
         time.sleep(WAITING_S)
     if found.genome != candidate.genome:
         raise ValueError(
             f"{run / CANDIDATES} holds another candidate {candidate.number}: was the run begun by "
             "another version? Begin it anew"
         )
+    if isinstance(found, Lost):
+        return Failure(candidate, found.reason)
     shares = (Estimate.exact(found.edges), Estimate.exact(found.weights))
     return Evaluation(candidate, (found.error, *shares))

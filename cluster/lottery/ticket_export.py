@@ -66,9 +66,10 @@ def _drawn(record: GraphRecord) -> Mapping[int, Place]:
     """The place of each round of ICPG."""
     every = rows(record.path)
     dense = {(row.seed, row.fold): row.test for row in every if row.variant == DENSE}
+    mine = [row for row in every if row.variant == "icpg" and (row.seed, row.fold) in dense]
     plan, found = plan_of(record.config, "icpg"), {}
-    for number in sorted({row.round for row in every if row.variant == "icpg"}):
-        among = (row for row in every if row.variant == "icpg" and row.round == number)
+    for number in sorted({row.round for row in mine}):
+        among = (row for row in mine if row.round == number)
         best = max(among, key=lambda row: row.validation)
         units = (Unit(best.seed, best.fold, "icpg"),) * number
         found[number] = Place(plan, units, best.test, dense[best.seed, best.fold])
@@ -78,6 +79,8 @@ def _drawn(record: GraphRecord) -> Mapping[int, Place]:
 def _searched(record: GraphRecord) -> Mapping[int, Place]:
     """The place of each candidate but the dense network."""
     settings, every = record.config.icpg, every_found(record.path)
+    if not every or every[0].number:  # the dense network is lost
+        return {}
     found = {}
     for one in every[1:]:
         steps = steps_of(one.genome)

@@ -10,7 +10,7 @@ import numpy as np
 from ...search.candidate import Estimate
 from ...search.indicators import front, hypervolume
 from .candidates import Found
-from .rounds import DENSE, Row
+from .rounds import DENSE, Failed, Row
 
 SEARCH = "search"
 """The variant of what a search has found; its round is the candidate's number."""
@@ -26,6 +26,8 @@ EQUAL = 1e-9
 class Ticket:
     """One round of one variant, or one candidate: means over the folds and seeds that are over.
 
+    There are `count` of these; `failed` others will never be, as training diverged there.
+
     `score` is that of the epoch that was chosen, on the test part, `deviation` its spread;
     `validation` is its score on the validation part, by which tickets are chosen, `best_test` that
     of the best epoch on the test part. `gain` is the mean difference to the dense network on the
@@ -36,6 +38,7 @@ class Ticket:
     variant: str
     round: int
     count: int
+    failed: int
     nominal_edges: float
     nominal_weights: float
     edges_gone: float
@@ -50,8 +53,8 @@ class Ticket:
 
     @property
     def wins(self) -> bool:
-        """Whether it does at least as well as the dense network."""
-        return self.gain > -EQUAL
+        """Whether it does at least as well as the dense network, and does so everywhere."""
+        return self.gain > -EQUAL and not self.failed
 
     def as_json(self) -> dict[str, Any]:
         """The ticket as the command line prints it."""
@@ -81,7 +84,7 @@ class Tickets:
     def best(self) -> Ticket | None:
         """The ticket that validates best, of equal ones the smallest; it need not win."""
         return max(
-            self.own,
+            (one for one in self.own if not one.failed),
             key=lambda one: (one.validation, one.weights_gone, one.edges_gone),
             default=None,
         )
@@ -139,7 +142,12 @@ class Tickets:
 
 
 def tickets_of(
-    rows: Sequence[Row], *, edges: float, weights: float, times: Mapping[int, Estimate]
+    rows: Sequence[Row],
+    failures: Sequence[Failed] = (),
+    *,
+    edges: float,
+    weights: float,
+    times: Mapping[int, Estimate],
 ) -> Tickets | None:
     """Gather rounds; `edges` and `weights` are the shares that each removes, nominally.
 
@@ -166,6 +174,7 @@ def tickets_of(
                 variant,
                 number,
                 len(mine),
+                sum(one.variant == variant and one.round <= number for one in failures),
                 0.0 if variant == "weights" else 1 - (1 - edges) ** number,
                 0.0 if variant in ("edges", "transfer") else 1 - (1 - weights) ** number,
                 _mean(row.edges_gone for row in mine.values()),
@@ -199,6 +208,7 @@ def tickets_found(found: Sequence[Found], *, times: Mapping[int, Estimate]) -> T
             SEARCH,
             one.number,
             len(one.scores),
+            0,
             1 - one.edges,
             1 - one.weights,
             1 - one.edges,

@@ -2,19 +2,21 @@
 
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import secateur
 from command_line import run
-from secateur.cluster.lottery.candidates import Found, every_found, found_of
+from secateur.cluster.lottery import lottery_search
+from secateur.cluster.lottery.candidates import Found, every_found, every_lost, found_of
 from secateur.cluster.lottery.graph_record import GraphRecord
 from secateur.cluster.lottery.lottery_search import left_of, space_of, steps_of, work
 from secateur.cluster.lottery.ticket_export import hand_out
 from secateur.cluster.settings.graph_config import GraphConfig, check_graph_config, settled
 from secateur.cluster.storage.journal import Journal
-from secateur.methods.icpg.rounds import Plan, Step
+from secateur.methods.icpg.rounds import Kept, Lottery, Plan, Step
 from wheels import wheels
 
 CONFIG = {
@@ -100,6 +102,34 @@ def test_a_search_goes_on_and_does_nothing_again(searched, tmp_path):
 def test_other_algorithms_search_as_well(tmp_path, algorithm):
     work(config(algorithm=algorithm, evaluations=6), wheels(), tmp_path, rank=0, workers=1)
     assert len(every_found(tmp_path)) == 6
+
+
+def test_a_candidate_that_diverges_is_lost_and_the_search_goes_on(tmp_path, monkeypatch):
+    play = Lottery.play
+
+    def diverging(self: Lottery, kept: Kept):
+        if kept.weights_gone > 0.5:
+            raise FloatingPointError("the loss is not finite")
+        return play(self, kept)
+
+    monkeypatch.setattr(Lottery, "play", diverging)
+    work(config(evaluations=8), wheels(), tmp_path, rank=0, workers=1)
+    lost = every_lost(tmp_path)
+    assert lost
+    assert {one.reason for one in lost} == {"the loss is not finite"}
+    assert len(lost) + len(every_found(tmp_path)) == 8
+
+
+def test_a_search_without_a_dense_network_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(Lottery, "play", Mock(side_effect=FloatingPointError("not finite")))
+    work(config(), wheels(), tmp_path, rank=0, workers=1)
+    assert [one.number for one in every_lost(tmp_path)] == [0, 1, 2]
+
+
+def test_nobody_waits_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(lottery_search, "PATIENCE_S", 0.0)
+    with pytest.raises(TimeoutError, match="candidate 0 must be evaluated within 0 h"):
+        work(config(window=1), wheels(), tmp_path, rank=1, workers=2)
 
 
 def test_candidates_of_another_search_are_refused(tmp_path):
