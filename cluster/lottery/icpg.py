@@ -111,8 +111,9 @@ def status(path: Path, journal: Journal) -> dict[str, Any]:
 def _check(config: GraphConfig, task: Task) -> None:
     """Refuse what cannot be, before anything starts."""
     splits_of(config, task)
-    if TRANSFER in config.icpg.variants:
-        Transfer(config, task, units_of(config)[0])
+    for unit in units_of(config):
+        if unit.variant == TRANSFER:
+            Transfer(config, task, unit)
     if "ugs" in config.icpg.variants and not task.one_graph:
         raise ConfigError(
             f"icpg.variants: ugs learns a mask for every edge of one graph, {task.name} has "

@@ -40,6 +40,16 @@ FEW_DEGREES, DEGREES = 10, 100
 LARGE = ("DD", "REDDIT-BINARY", "REDDIT-MULTI-5K")
 
 
+COLLECTIONS = ("tu", "planetoid", "citation", "ppi")
+"""What may stand before a name, with a colon."""
+
+
+def plain_name(name: str) -> str:
+    """Return a data set's name without its collection's: that of MUTAG is that of tu:MUTAG."""
+    kind, _, own = name.rpartition(":")
+    return own if kind in COLLECTIONS else name
+
+
 def load_task(name: str, root: Path | None) -> Task:
     """Load a data set by its name, or a task from an import path.
 

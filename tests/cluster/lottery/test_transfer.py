@@ -95,6 +95,32 @@ def test_other_graphs_are_thinned_by_each_rounds_masker_in_turn(given):
     assert counts.tolist() == torch.round(task.graphs.edge_ends.diff() * 0.8**3).tolist()
 
 
+@pytest.mark.parametrize(
+    ("icpg", "fold"), [({"use": 1}, 0), ({"seeds": [0, 3]}, 1), ({"seeds": [3]}, 1)]
+)
+def test_the_same_fold_chooses_whichever_folds_and_seeds_are_run(given, icpg, fold):
+    mine, task = borrowing(given, icpg=icpg), wheels(lonely=True)
+    unit = Unit(mine.icpg.seeds[-1], fold, "transfer")
+    kept = drawn_by(Transfer(mine, task, unit), mine, task, unit)[-1]
+    theirs = Drawn(given, Unit(0, fold, "icpg")).kept(3)[0]
+    assert torch.equal(kept.edges, theirs.edges)
+
+
+@pytest.mark.parametrize(
+    ("icpg", "message"),
+    [
+        ({"use": 3}, r"icpg.use must be at most 2, as many folds as .* has run, got 3: maskers of"),
+        ({"selection": "paper"}, "icpg.selection must be honest, as in .*, got paper: maskers of"),
+        ({"folds": 4}, "icpg.folds must be 5, as in .*, got 4: maskers of the same data must not"),
+    ],
+)
+def test_maskers_that_have_seen_the_test_part_are_refused(given, icpg, message):
+    mine = borrowing(given, icpg=icpg)
+    unit = Unit(0, mine.icpg.use - 1, "transfer")
+    with pytest.raises(ConfigError, match=message):
+        Transfer(mine, wheels(lonely=True), unit)
+
+
 def test_what_they_cannot_choose_is_refused(given):
     unit = Unit(0, 0, "transfer")
     with pytest.raises(ConfigError, match=r"has no 4 rounds of .*choose fewer icpg.rounds"):

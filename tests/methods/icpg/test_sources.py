@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from secateur.methods.icpg.sources import load_task
+from secateur.methods.icpg.sources import load_task, plain_name
 from wheels import ring, wheels
 
 
@@ -155,3 +155,8 @@ def test_mutag_is_as_published(real_data):
     assert len(graphs) == 188
     assert graphs.edges.shape == (2, 7442)
     assert torch.bincount(graphs.labels).tolist() == [63, 125]
+
+
+def test_a_name_is_the_same_with_its_collection():
+    assert plain_name("tu:MUTAG") == plain_name("MUTAG")
+    assert plain_name("mine:MUTAG") != plain_name("MUTAG")
