@@ -1,4 +1,4 @@
-"""Lottery search: HAMP chooses what each round removes - edges, weights, with a masker or without.
+"""Lottery search: HAMP chooses what each round removes of the edges and of the weights.
 
 Every worker of the job runs the same search, which is a function of its outcomes: candidate i is
 evaluated by worker i modulo their number, and written to `candidates/` in the run's folder, where
@@ -40,8 +40,8 @@ from .rounds import Unit
 EDGES, WEIGHTS = 20, 10
 """Into so many parts a round cuts what there is, and removes some of them."""
 FEWEST_EDGES, FEWEST_WEIGHTS = 10, 2
-GENES = 3
-"""A round's: parts of the edges and weights that are left, and 1 with a masker, 2 without."""
+GENES = 2
+"""A round's: parts of the edges and of the weights that are left."""
 
 WAITING_S = 0.1
 PATIENCE_S = 24 * 3600.0
@@ -56,28 +56,21 @@ def space_of(rounds: int) -> Space:
     for number in range(1, rounds + 1):
         groups.append(LayerGroup(f"edges of round {number}", EDGES, FEWEST_EDGES, 1))
         groups.append(LayerGroup(f"weights of round {number}", WEIGHTS, FEWEST_WEIGHTS, 1))
-        groups.append(LayerGroup(f"masker of round {number}", 2, 1, 1))
     return Space(tuple(groups))
 
 
 def steps_of(genome: Sequence[int]) -> tuple[Step, ...]:
-    """What each round of a genome removes; without a masker no edges."""
+    """What each round of a genome removes; one that removes no edges has no masker."""
     rounds = [genome[first : first + GENES] for first in range(0, len(genome), GENES)]
-    return tuple(
-        Step(1 - edges / EDGES if masker == 1 else 0.0, 1 - weights / WEIGHTS)
-        for edges, weights, masker in rounds
-    )
+    return tuple(Step(1 - edges / EDGES, 1 - weights / WEIGHTS) for edges, weights in rounds)
 
 
 def left_of(genomes: NDArray[np.int64], what: str) -> NDArray[np.float64]:
     """The share of edges or weights that genomes leave, nominally, shape (genomes,)."""
     rounds = genomes.reshape(len(genomes), -1, GENES)
-    if what == "weights":
-        left: NDArray[np.float64] = (rounds[:, :, 1] / WEIGHTS).prod(axis=1)
-        return left
-    kept: NDArray[np.float64] = np.where(rounds[:, :, 2] == 1, rounds[:, :, 0] / EDGES, 1.0)
-    shares: NDArray[np.float64] = kept.prod(axis=1)
-    return shares
+    parts = rounds[:, :, 1] / WEIGHTS if what == "weights" else rounds[:, :, 0] / EDGES
+    left: NDArray[np.float64] = parts.prod(axis=1)
+    return left
 
 
 def search_of(config: GraphConfig) -> Search:

@@ -1,6 +1,7 @@
 """The search over what each round removes: alike for any number of workers, and gone on with."""
 
 import json
+from itertools import product
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -136,14 +137,17 @@ def test_candidates_of_another_search_are_refused(tmp_path):
     work(config(evaluations=3), wheels(), tmp_path, rank=0, workers=1)
     path = tmp_path / "candidates" / "0001.json"
     values = json.loads(path.read_text())
-    path.write_text(json.dumps(values | {"genome": [10] * 6}))
+    path.write_text(json.dumps(values | {"genome": [10] * 4}))
     with pytest.raises(ValueError, match="holds another candidate 1: was the run begun by another"):
         work(config(), wheels(), tmp_path, rank=0, workers=1)
 
 
-def test_a_round_without_a_masker_removes_no_edges():
-    assert steps_of((15, 8, 1, 12, 10, 2)) == (Step(0.25, 1 - 8 / 10), Step(0.0, 0.0))
-    genomes = np.array([[15, 8, 1, 12, 10, 2]])
+def test_one_plan_is_one_genome():
+    assert steps_of((15, 8, 20, 10)) == (Step(0.25, 1 - 8 / 10), Step(0.0, 0.0))
+    space = space_of(1)
+    genomes = np.array(list(product(*space.choices)))
+    assert len({steps_of(genome) for genome in genomes.tolist()}) == len(genomes) == space.size
+    genomes = np.array([[15, 8, 20, 10]])
     plan = Plan(steps_of(genomes[0].tolist()), "nominal", "directed")
     assert left_of(genomes, "edges")[0] == pytest.approx(plan.edges_left(2)) == 0.75
     assert left_of(genomes, "weights")[0] == pytest.approx(plan.weights_left(2)) == 0.8
