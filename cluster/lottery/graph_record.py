@@ -7,11 +7,14 @@ from ...search.candidate import Estimate
 from ..settings.graph_config import GraphConfig, check_graph_config
 from ..storage.journal import Journal
 from .candidates import every_found, every_lost
-from .rounds import failures, rows
+from .rounds import TRANSFER, failures, removed_of, rows
 from .tickets import Tickets, tickets_found, tickets_of
 
 TIMES = "times"
 """The fact that holds the time of each round's ticket, as a share of the dense network's."""
+
+MASKERS_REMOVE = "maskers_remove"
+"""The fact that holds the share of the edges that each round of another run's maskers removes."""
 
 TICKETS, PICTURE, REPORT = "tickets", "tickets.png", "report.html"
 """In the run's folder: the exported tickets, the picture and the page."""
@@ -31,7 +34,6 @@ class GraphRecord:
 
     def tickets(self) -> Tickets:
         """Everything found so far; a ValueError before the first dense network is trained."""
-        settings = self.config.icpg
         times = {
             int(number): Estimate(**one) for number, one in self.journal.fact(TIMES, {}).items()
         }
@@ -41,8 +43,7 @@ class GraphRecord:
             else tickets_of(
                 rows(self.path),
                 failures(self.path),
-                edges=settings.edges,
-                weights=settings.weights,
+                removed=self._removed(),
                 times=times,
             )
         )
@@ -55,6 +56,13 @@ class GraphRecord:
                 f"secateur resume {self.path}"
             )
         return found
+
+    def _removed(self) -> dict[str, tuple[float, float]]:
+        """What each round of each variant removes."""
+        settings = self.config.icpg
+        removed = {str(variant): removed_of(settings, variant) for variant in settings.variants}
+        theirs = self.journal.fact(MASKERS_REMOVE)
+        return removed if theirs is None else removed | {TRANSFER: (theirs, 0.0)}
 
     @property
     def lost(self) -> list[str]:

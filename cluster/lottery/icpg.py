@@ -32,7 +32,7 @@ from ..storage.whole_file import write_whole
 from ..training.train_job import Scale, Worker, train_job
 from .candidates import CANDIDATES, Lost, found_files, read_found
 from .drawn import Drawn
-from .graph_record import GraphRecord, lost_lines
+from .graph_record import MASKERS_REMOVE, GraphRecord, lost_lines
 from .lottery import factory_of, lottery_of, plan_of, splits_of, task_of, units_of
 from .lottery_search import work
 from .rounds import (
@@ -70,7 +70,9 @@ def start(config: GraphConfig, directory: Path, watcher: Watcher, *, address: st
     _check(config, task)
     make_folder(directory)
     write_whole(directory / CONFIG, as_yaml(config).encode())
-    facts = {"config": config.model_dump(mode="json"), METHOD: ICPG}
+    facts: dict[str, Any] = {"config": config.model_dump(mode="json"), METHOD: ICPG}
+    if config.icpg.maskers_of is not None:
+        facts[MASKERS_REMOVE] = GraphRecord(Path(config.icpg.maskers_of)).config.icpg.edges
     journal = Journal.create(directory, facts)
     with journal.held(), failures_noted(directory, journal):
         journal.sit_down()

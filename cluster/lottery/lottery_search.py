@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...methods.icpg.fitting import Fitted
 from ...methods.icpg.rounds import Kept, Lottery, Plan, Step
@@ -28,20 +27,15 @@ from ...search.goals import Goals
 from ...search.hamp import HAMP, Settings
 from ...search.nsga2 import NSGA2
 from ...search.objective import Objective
-from ...search.space import LayerGroup, Space
+from ...search.space import Genome
 from ...surrogates.error_model import error_model
 from ...surrogates.formula import formula
 from ..settings.graph_config import GraphConfig
 from .candidates import CANDIDATES, Found, Lost, found_of, write_found
 from .drawn import Drawn
+from .genomes import left_of, removed_by, space_of
 from .lottery import lottery_of, splits_of
 from .rounds import Unit
-
-EDGES, WEIGHTS = 20, 10
-"""Into so many parts a round cuts what there is, and removes some of them."""
-FEWEST_EDGES, FEWEST_WEIGHTS = 10, 2
-GENES = 2
-"""A round's: parts of the edges and of the weights that are left."""
 
 WAITING_S = 0.1
 PATIENCE_S = 24 * 3600.0
@@ -50,27 +44,9 @@ PATIENCE_S = 24 * 3600.0
 GOALS = Goals((Objective("error", False), Objective("edges", True), Objective("weights", True)))
 
 
-def space_of(rounds: int) -> Space:
-    """All plans of so many rounds."""
-    groups = []
-    for number in range(1, rounds + 1):
-        groups.append(LayerGroup(f"edges of round {number}", EDGES, FEWEST_EDGES, 1))
-        groups.append(LayerGroup(f"weights of round {number}", WEIGHTS, FEWEST_WEIGHTS, 1))
-    return Space(tuple(groups))
-
-
-def steps_of(genome: Sequence[int]) -> tuple[Step, ...]:
+def steps_of(genome: Genome) -> tuple[Step, ...]:
     """What each round of a genome removes; one that removes no edges has no masker."""
-    rounds = [genome[first : first + GENES] for first in range(0, len(genome), GENES)]
-    return tuple(Step(1 - edges / EDGES, 1 - weights / WEIGHTS) for edges, weights in rounds)
-
-
-def left_of(genomes: NDArray[np.int64], what: str) -> NDArray[np.float64]:
-    """The share of edges or weights that genomes leave, nominally, shape (genomes,)."""
-    rounds = genomes.reshape(len(genomes), -1, GENES)
-    parts = rounds[:, :, 1] / WEIGHTS if what == "weights" else rounds[:, :, 0] / EDGES
-    left: NDArray[np.float64] = parts.prod(axis=1)
-    return left
+    return tuple(Step(edges, weights) for edges, weights in removed_by(genome))
 
 
 def search_of(config: GraphConfig) -> Search:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..settings.graph_config import Icpg
+
 ROUNDS = "rounds"
 """The folder in a run's that holds a folder for every unit."""
 
@@ -17,6 +19,13 @@ FAILED = "failed.json"
 
 DENSE, TRANSFER = "dense", "transfer"
 """What nothing is removed from, in a round 0; and what another run's maskers remove edges from."""
+
+
+def removed_of(settings: Icpg, variant: str) -> tuple[float, float]:
+    """The shares of the edges and weights that each round of a variant removes."""
+    edges = 0.0 if variant in (DENSE, "weights") else settings.edges
+    weights = 0.0 if variant in (DENSE, "edges", TRANSFER) else settings.weights
+    return edges, weights
 
 
 @dataclass(frozen=True, slots=True, order=True)

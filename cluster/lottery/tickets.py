@@ -10,6 +10,7 @@ import numpy as np
 from ...search.candidate import Estimate
 from ...search.indicators import front, hypervolume
 from .candidates import Found
+from .genomes import left_of
 from .rounds import DENSE, Failed, Row
 
 SEARCH = "search"
@@ -145,12 +146,12 @@ def tickets_of(
     rows: Sequence[Row],
     failures: Sequence[Failed] = (),
     *,
-    edges: float,
-    weights: float,
+    removed: Mapping[str, tuple[float, float]],
     times: Mapping[int, Estimate],
 ) -> Tickets | None:
-    """Gather rounds; `edges` and `weights` are the shares that each removes, nominally.
+    """Gather rounds.
 
+    Of each variant `removed` has the shares of the edges and weights that a round removes, and
     `times` has ICPG's by round. None before a dense network is trained.
     """
     by_key = {(row.variant, row.round, row.seed, row.fold): row for row in rows}
@@ -167,25 +168,26 @@ def tickets_of(
         }
         if not mine:
             continue
+        edges, weights = removed[variant]
         beside = {place: by_key.get(("random", number, *place)) for place in mine}
         pairs = [mine[place].test - row.test for place, row in beside.items() if row is not None]
         found.append(
             Ticket(
-                variant,
-                number,
-                len(mine),
-                sum(one.variant == variant and one.round <= number for one in failures),
-                0.0 if variant == "weights" else 1 - (1 - edges) ** number,
-                0.0 if variant in ("edges", "transfer") else 1 - (1 - weights) ** number,
-                _mean(row.edges_gone for row in mine.values()),
-                _mean(row.weights_gone for row in mine.values()),
-                _mean(row.validation for row in mine.values()),
-                _mean(row.test for row in mine.values()),
-                _deviation([row.test for row in mine.values()]),
-                _mean(row.best_test for row in mine.values()),
-                _mean(row.test - dense[place].test for place, row in mine.items()),
-                _mean(pairs) if pairs and variant != "random" else None,
-                times.get(number) if variant == "icpg" else None,
+                variant=variant,
+                round=number,
+                count=len(mine),
+                failed=sum(one.variant == variant and one.round <= number for one in failures),
+                nominal_edges=1 - (1 - edges) ** number,
+                nominal_weights=1 - (1 - weights) ** number,
+                edges_gone=_mean(row.edges_gone for row in mine.values()),
+                weights_gone=_mean(row.weights_gone for row in mine.values()),
+                validation=_mean(row.validation for row in mine.values()),
+                score=_mean(row.test for row in mine.values()),
+                deviation=_deviation([row.test for row in mine.values()]),
+                best_test=_mean(row.best_test for row in mine.values()),
+                gain=_mean(row.test - dense[place].test for place, row in mine.items()),
+                over_random=_mean(pairs) if pairs and variant != "random" else None,
+                time=times.get(number) if variant == "icpg" else None,
             )
         )
     scores = [row.test for row in dense.values()]
@@ -205,25 +207,32 @@ def tickets_found(found: Sequence[Found], *, times: Mapping[int, Estimate]) -> T
     dense = found[0].scores
     tickets = [
         Ticket(
-            SEARCH,
-            one.number,
-            len(one.scores),
-            0,
-            1 - one.edges,
-            1 - one.weights,
-            1 - one.edges,
-            1 - one.weights,
-            _mean(one.validation),
-            _mean(one.scores),
-            _deviation(one.scores),
-            _mean(one.scores),
-            _mean(mine - theirs for mine, theirs in zip(one.scores, dense, strict=True)),
-            None,
-            times.get(one.number),
+            variant=SEARCH,
+            round=one.number,
+            count=len(one.scores),
+            failed=0,
+            nominal_edges=1 - _left(one, "edges"),
+            nominal_weights=1 - _left(one, "weights"),
+            edges_gone=1 - one.edges,
+            weights_gone=1 - one.weights,
+            validation=_mean(one.validation),
+            score=_mean(one.scores),
+            deviation=_deviation(one.scores),
+            best_test=_mean(one.best_test),
+            gain=_mean(mine - theirs for mine, theirs in zip(one.scores, dense, strict=True)),
+            over_random=None,
+            time=times.get(one.number),
         )
         for one in found[1:]
     ]
-    return Tickets(_mean(dense), _deviation(dense), _mean(dense), len(dense), tuple(tickets))
+    return Tickets(
+        _mean(dense), _deviation(dense), _mean(found[0].best_test), len(dense), tuple(tickets)
+    )
+
+
+def _left(one: Found, what: str) -> float:
+    """The share that a candidate's plan leaves, nominally."""
+    return float(left_of(np.array([one.genome]), what)[0])
 
 
 def _mean(values: Any) -> float:

@@ -3,6 +3,7 @@
 import json
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from unittest.mock import Mock
 
 import numpy as np
@@ -12,8 +13,9 @@ import secateur
 from command_line import run
 from secateur.cluster.lottery import lottery_search
 from secateur.cluster.lottery.candidates import Found, every_found, every_lost, found_of
+from secateur.cluster.lottery.genomes import left_of, space_of
 from secateur.cluster.lottery.graph_record import GraphRecord
-from secateur.cluster.lottery.lottery_search import left_of, space_of, steps_of, work
+from secateur.cluster.lottery.lottery_search import steps_of, work
 from secateur.cluster.lottery.ticket_export import hand_out
 from secateur.cluster.settings.graph_config import GraphConfig, check_graph_config, settled
 from secateur.cluster.storage.journal import Journal
@@ -161,6 +163,11 @@ def test_what_it_found_is_a_front_whose_networks_are_handed_out(searched):
     found = record.tickets()
     assert len(found.tickets) == 11
     assert all(one.time is not None for one in found.tickets)
+    for one in found.tickets:
+        plan = Plan(steps_of(found_of(searched, one.round).genome), "nominal", "directed")
+        assert one.nominal_edges == pytest.approx(1 - plan.edges_left(2))
+        assert one.nominal_weights == pytest.approx(1 - plan.weights_left(2))
+        assert one.best_test == pytest.approx(fmean(found_of(searched, one.round).best_test))
     assert {one.round for one in found.front} <= {one.round for one in found.winning}
     assert found.best.validation == max(one.validation for one in found.tickets)
     best: Found = found_of(searched, found.best.round)

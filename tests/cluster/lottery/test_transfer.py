@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from secateur.cluster.lottery.drawn import Drawn
+from secateur.cluster.lottery.graph_record import MASKERS_REMOVE, GraphRecord
 from secateur.cluster.lottery.icpg import draw_all
 from secateur.cluster.lottery.lottery import lottery_of, masker_of, plan_of, splits_of
-from secateur.cluster.lottery.rounds import Unit
+from secateur.cluster.lottery.rounds import Row, Unit
 from secateur.cluster.lottery.transfer import Transfer
 from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.checked import ConfigError
@@ -130,3 +131,15 @@ def test_what_they_cannot_choose_is_refused(given):
     task = replace(task, graphs=replace(task.graphs, features=wider))
     with pytest.raises(ConfigError, match=rf"read other features than the {wider.shape[1]} of whe"):
         Transfer(borrowing(given), task, unit)
+
+
+def test_what_should_be_gone_is_what_the_other_runs_rounds_remove(given, tmp_path):
+    mine = borrowing(given, icpg={"edges": 0.05}).model_dump(mode="json")
+    facts = {"config": mine, METHOD: "icpg", MASKERS_REMOVE: 0.2}
+    record = GraphRecord(tmp_path, Journal.create(tmp_path, facts))
+    for variant, number in (("dense", 0), ("transfer", 2)):
+        row = Row(variant, 0, 0, number, 0.3, 0.0, 1, 0.5, 0.5, 0.5, 1.0, 1.0)
+        Drawn(tmp_path, Unit(0, 0, variant)).played(number, row)
+    (ticket,) = record.tickets().tickets
+    assert ticket.nominal_edges == pytest.approx(1 - 0.8**2)
+    assert ticket.nominal_weights == 0
