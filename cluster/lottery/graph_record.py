@@ -10,8 +10,9 @@ from .candidates import every_found, every_lost
 from .rounds import TRANSFER, failures, removed_of, rows
 from .tickets import Tickets, tickets_found, tickets_of
 
-TIMES = "times"
-"""The fact that holds the time of each round's ticket, as a share of the dense network's."""
+TIMES, THINNING = "times", "thinning"
+"""The facts that hold the time of each round's ticket, as a share of the dense network's: of its
+network, and of thinning graphs that are new."""
 
 MASKERS_REMOVE = "maskers_remove"
 """The fact that holds the share of the edges that each round of another run's maskers removes."""
@@ -34,17 +35,16 @@ class GraphRecord:
 
     def tickets(self) -> Tickets:
         """Everything found so far; a ValueError before the first dense network is trained."""
-        times = {
-            int(number): Estimate(**one) for number, one in self.journal.fact(TIMES, {}).items()
-        }
+        times, thinning = self._estimates(TIMES), self._estimates(THINNING)
         found = (
-            tickets_found(every_found(self.path), times=times)
+            tickets_found(every_found(self.path), times=times, thinning=thinning)
             if self.config.search
             else tickets_of(
                 rows(self.path),
                 failures(self.path),
                 removed=self._removed(),
                 times=times,
+                thinning=thinning,
             )
         )
         lost = lost_lines(self.path)
@@ -56,6 +56,10 @@ class GraphRecord:
                 f"secateur resume {self.path}"
             )
         return found
+
+    def _estimates(self, fact: str) -> dict[int, Estimate]:
+        """What a fact holds of each round's ticket."""
+        return {int(number): Estimate(**one) for number, one in self.journal.fact(fact, {}).items()}
 
     def _removed(self) -> dict[str, tuple[float, float]]:
         """What each round of each variant removes."""

@@ -10,17 +10,18 @@ from torch import nn
 from ...methods.icpg.graphs import Batch
 from ...methods.icpg.rounds import Plan
 from ...methods.icpg.task import Split, Task
-from ...methods.icpg.ticket import Drawing, save, small
-from ...methods.icpg.timing import relative_time
+from ...methods.icpg.ticket import Drawing, built_maskers, save, small, thinned
+from ...methods.icpg.timing import relative_thinning, relative_time
 from ...methods.models.exported import build
 from ...search.candidate import Estimate
 from .candidates import every_found
 from .drawn import Drawn
-from .graph_record import TICKETS, TIMES, GraphRecord
+from .graph_record import THINNING, TICKETS, TIMES, GraphRecord
 from .lottery import factory_of, masker_arguments, plan_of, splits_of
 from .lottery_search import beginning, steps_of
 from .rounds import DENSE, Unit, rows
 from .ticket_report import write_ticket_report
+from .tickets import Ticket
 
 SECONDS = 1.0
 """How long each ticket is timed."""
@@ -50,15 +51,17 @@ def hand_out(record: GraphRecord, task: Task) -> None:
     if places:
         torch.set_num_threads(record.config.training.threads)
         splits = splits_of(record.config, task)
-        times = {
-            number: _time(drawing_of(record, task, place), task, splits[place.units[0].fold])
-            for number, place in places.items()
-        }
-        record.journal.note(TIMES, {str(number): asdict(one) for number, one in times.items()})
+        times, thinning = {}, {}
+        for number, place in places.items():
+            drawing, split = drawing_of(record, task, place), splits[place.units[0].fold]
+            times[number] = _time(drawing, task, split)
+            thinning[number] = _thinning(drawing, task, split)
+        for fact, told in ((TIMES, times), (THINNING, thinning)):
+            record.journal.note(fact, {str(number): asdict(one) for number, one in told.items()})
         found = record.tickets()
         for name, pick in (("best", found.best), ("deepest", found.deepest)):
             if pick is not None:
-                _export(record, task, name, places[pick.round], times[pick.round])
+                _export(record, task, name, places[pick.round], pick)
     write_ticket_report(record, state="complete")
 
 
@@ -127,6 +130,19 @@ def _time(drawing: Drawing, task: Task, split: Split) -> Estimate:
     )
 
 
+def _thinning(drawing: Drawing, task: Task, split: Split) -> Estimate:
+    if not drawing.maskers:
+        return Estimate.exact(0.0)
+    dense: nn.Module = build(drawing.factory, drawing.arguments).eval()
+    maskers, batches = built_maskers(drawing), _seen(task, split)
+
+    def thin() -> None:
+        for batch in batches:
+            thinned(batch.graphs, maskers, drawing.plan)
+
+    return relative_thinning((dense, batches), thin)
+
+
 def _seen(task: Task, split: Split) -> list[Batch]:
     return [batch for batch, _ in task.batches(split, "test", TIMED_BATCH)]
 
@@ -135,7 +151,7 @@ def _narrowed(batch: Batch, inputs: torch.Tensor) -> Batch:
     return Batch(batch.features[:, inputs].contiguous(), batch.edges, batch.graph, batch.labels)
 
 
-def _export(record: GraphRecord, task: Task, name: str, place: Place, time: Estimate) -> None:
+def _export(record: GraphRecord, task: Task, name: str, place: Place, ticket: Ticket) -> None:
     found: dict[str, Any] = {
         "run": record.config.name,
         "method": "icpg",
@@ -144,6 +160,7 @@ def _export(record: GraphRecord, task: Task, name: str, place: Place, time: Esti
         "fold": place.units[0].fold,
         "score": place.score,
         "dense_score": place.dense_score,
-        "time": asdict(time),
+        "time": ticket.time and asdict(ticket.time),
+        "thinning": ticket.thinning and asdict(ticket.thinning),
     }
     save(record.path / TICKETS / name, drawing_of(record, task, place), found)

@@ -33,7 +33,8 @@ class Ticket:
     `validation` is its score on the validation part, by which tickets are chosen, `best_test` that
     of the best epoch on the test part. `gain` is the mean difference to the dense network on the
     same fold and seed, `over_random` to random pruning of the same round, None where that is not
-    there. `time` is the time of inference as a share of the dense network's, once it is measured.
+    there. `time` is that of inference on graphs that are thin, `thinning` that of making new ones
+    so, both as shares of the dense network's time, once they are measured.
     """
 
     variant: str
@@ -51,6 +52,7 @@ class Ticket:
     gain: float
     over_random: float | None
     time: Estimate | None
+    thinning: Estimate | None
 
     @property
     def wins(self) -> bool:
@@ -148,11 +150,12 @@ def tickets_of(
     *,
     removed: Mapping[str, tuple[float, float]],
     times: Mapping[int, Estimate],
+    thinning: Mapping[int, Estimate],
 ) -> Tickets | None:
     """Gather rounds.
 
     Of each variant `removed` has the shares of the edges and weights that a round removes, and
-    `times` has ICPG's by round. None before a dense network is trained.
+    `times` and `thinning` have ICPG's by round. None before a dense network is trained.
     """
     by_key = {(row.variant, row.round, row.seed, row.fold): row for row in rows}
     dense = {(row.seed, row.fold): row for row in rows if row.variant == DENSE}
@@ -188,6 +191,7 @@ def tickets_of(
                 gain=_mean(row.test - dense[place].test for place, row in mine.items()),
                 over_random=_mean(pairs) if pairs and variant != "random" else None,
                 time=times.get(number) if variant == "icpg" else None,
+                thinning=thinning.get(number) if variant == "icpg" else None,
             )
         )
     scores = [row.test for row in dense.values()]
@@ -200,7 +204,9 @@ def tickets_of(
     )
 
 
-def tickets_found(found: Sequence[Found], *, times: Mapping[int, Estimate]) -> Tickets | None:
+def tickets_found(
+    found: Sequence[Found], *, times: Mapping[int, Estimate], thinning: Mapping[int, Estimate]
+) -> Tickets | None:
     """Gather the candidates of a search, of which the first is the dense network."""
     if not found or found[0].number:
         return None
@@ -222,6 +228,7 @@ def tickets_found(found: Sequence[Found], *, times: Mapping[int, Estimate]) -> T
             gain=_mean(mine - theirs for mine, theirs in zip(one.scores, dense, strict=True)),
             over_random=None,
             time=times.get(one.number),
+            thinning=thinning.get(one.number),
         )
         for one in found[1:]
     ]

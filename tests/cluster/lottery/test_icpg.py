@@ -92,6 +92,7 @@ def test_the_front_tells_scores_beside_the_dense_and_the_random_ones(complete, c
     assert third["nominal_weights"] == pytest.approx(0.488)
     assert third["wins"] == (third["gain"] > -1e-9)
     assert third["time"]["low"] <= third["time"]["value"] <= third["time"]["high"]
+    assert third["thinning"]["value"] > 0
     assert set(found["front"]) <= {
         one["round"] for one in found["tickets"] if one["variant"] == "icpg" and one["wins"]
     }

@@ -164,6 +164,9 @@ def test_what_it_found_is_a_front_whose_networks_are_handed_out(searched):
     assert len(found.tickets) == 11
     assert all(one.time is not None for one in found.tickets)
     for one in found.tickets:
+        steps = steps_of(found_of(searched, one.round).genome)
+        assert (one.thinning.value > 0) == any(step.edges for step in steps)
+    for one in found.tickets:
         plan = Plan(steps_of(found_of(searched, one.round).genome), "nominal", "directed")
         assert one.nominal_edges == pytest.approx(1 - plan.edges_left(2))
         assert one.nominal_weights == pytest.approx(1 - plan.weights_left(2))

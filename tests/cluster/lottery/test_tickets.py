@@ -13,7 +13,7 @@ def row(variant: str, number: int, fold: int, test: float, *, validation: float 
 def tickets(*rows: Row) -> Tickets:
     """Tickets beside dense networks of two folds, with test scores of 0.1 and 0.2."""
     dense = [row("dense", 0, fold, test) for fold, test in enumerate((0.1, 0.2))]
-    found = tickets_of([*dense, *rows], removed=REMOVED, times={})
+    found = tickets_of([*dense, *rows], removed=REMOVED, times={}, thinning={})
     assert found is not None
     return found
 
