@@ -193,7 +193,13 @@ def _scale(config: GraphConfig) -> Scale:
     room = max(1, available_cores() // training.threads)
     workers = room if isinstance(training.workers, str) else training.workers
     at_once = config.search.window if config.search else len(units_of(config))
-    return Scale.of(min(workers, at_once), training.least_workers, training.threads, gpu=False)
+    return Scale.of(
+        min(workers, at_once),
+        training.least_workers,
+        training.threads,
+        gpu=False,
+        section="training",
+    )
 
 
 def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:

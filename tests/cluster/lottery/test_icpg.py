@@ -187,6 +187,10 @@ def test_what_is_for_searches_says_so(complete, capsys, asked, message):
         ({"icpg.variants": "[icpg, ugs]"}, "icpg.variants: ugs learns a mask for every edge of"),
         ({"icpg.variants": "[]"}, "icpg.variants: must hold at least one, and each once"),
         ({"training.batch": 1}, "training.batch: should be greater than or equal to 2, got 1"),
+        (
+            {"training.workers": 2, "training.least_workers": 3},
+            "training: least_workers must be at most workers, 2, got 3",
+        ),
         ({"icpg.edgs": 0.1}, "unknown key icpg.edgs: did you mean edges?"),
         (
             {"network.factory": "torch.nn:Bilinear"},
