@@ -24,7 +24,8 @@ class TrainingRun:
     """A training in its folder: running, stopped or complete."""
 
     def __init__(self, path: Path, *, on: str | None = None) -> None:
-        self._path, self._journal = path, Journal.open(path, on=on)
+        self._path = path.absolute()  # for workers, which run in folders of their own
+        self._journal = Journal.open(self._path, on=on)
         self._method = import_module(_HOMES[self.method], __package__)
 
     @property
