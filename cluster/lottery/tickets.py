@@ -81,7 +81,7 @@ class Tickets:
     @property
     def deepest(self) -> Ticket | None:
         """The winning ticket that has the fewest weights left, of equal ones the fewest edges."""
-        return max(self.winning, key=lambda one: (one.weights_gone, one.edges_gone), default=None)
+        return deepest_of(self.own)
 
     @property
     def best(self) -> Ticket | None:
@@ -100,7 +100,7 @@ class Tickets:
     @property
     def winning(self) -> list[Ticket]:
         """Those of them that do at least as well as the dense network, and are smaller."""
-        return [one for one in self.own if one.wins and one.edges_gone + one.weights_gone > 0]
+        return winning_of(self.own)
 
     @property
     def front(self) -> list[Ticket]:
@@ -142,6 +142,18 @@ class Tickets:
                 for one in tickets
             ]
         )
+
+
+def winning_of(tickets: Sequence[Ticket]) -> list[Ticket]:
+    """Return those that do at least as well as the dense network, and are smaller."""
+    return [one for one in tickets if one.wins and one.edges_gone + one.weights_gone > 0]
+
+
+def deepest_of(tickets: Sequence[Ticket]) -> Ticket | None:
+    """Return the winning one that has the fewest weights left, of equal ones the fewest edges."""
+    return max(
+        winning_of(tickets), key=lambda one: (one.weights_gone, one.edges_gone), default=None
+    )
 
 
 def tickets_of(
