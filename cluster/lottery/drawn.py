@@ -19,7 +19,7 @@ from ...methods.icpg.rounds import Kept
 from ...methods.models.exported import tensors as as_file
 from ...methods.tensors.weights import State, below, state_of
 from ..storage.whole_file import write_whole
-from .rounds import FAILED, ROUNDS, Failed, Row, Unit
+from .rounds import FAILED, ROUNDS, Failed, Row, Unit, read_row
 
 
 class Drawn:
@@ -61,9 +61,10 @@ class Drawn:
         """Write what a ticket stage has found."""
         self._write_file(_name(round_, "json"), json.dumps(asdict(row)).encode())
 
-    def is_played(self, round_: int) -> bool:
-        """Whether a round is over."""
-        return self._path(round_, "json").exists()
+    def row(self, round_: int) -> Row | None:
+        """What a ticket stage has found; None before it is over."""
+        path = self._path(round_, "json")
+        return read_row(path) if path.exists() else None
 
     def fail(self, round_: int, reason: str) -> None:
         """End the unit in a round whose training diverged."""

@@ -5,8 +5,7 @@ A run's folder holds the journal, `rounds/` with what each stage has left (`draw
 run that goes on does so from the last stage of each.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,8 +14,6 @@ from typing import Any
 import torch
 
 from ...actors.cores import available_cores
-from ...methods.icpg.masker import Masker
-from ...methods.icpg.rounds import Kept, Lottery
 from ...methods.icpg.task import Task
 from ...methods.models.exported import build
 from ..on_ray.ray_cluster import ray_at, require_reachable
@@ -39,13 +36,13 @@ from .rounds import (
     DENSE,
     FAILED,
     TRANSFER,
-    Row,
     failed_files,
     read_failed,
     read_row,
     row_files,
     rows,
 )
+from .stages import draw_all
 from .ticket_export import hand_out
 from .transfer import Transfer
 
@@ -138,10 +135,11 @@ def _check(config: GraphConfig, task: Task) -> None:
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:
     config = config_of(path, journal)
     scale = _scale(config)
-    known = set(_told_files(path))
+    searches = config.search is not None
+    known = set(_told_files(path, searches))
 
     def look() -> None:
-        for file in _told_files(path):
+        for file in _told_files(path, searches):
             if file not in known:
                 known.add(file)
                 watcher.say(_line(file))
@@ -163,9 +161,9 @@ def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -
     journal.note("completed", True)
 
 
-def _told_files(path: Path) -> Iterator[Path]:
-    """The file of every round, unit or candidate that is over."""
-    yield from (*row_files(path), *failed_files(path), *found_files(path))
+def _told_files(path: Path, searches: bool) -> Iterator[Path]:
+    """The file of every round and unit that is over, or of every candidate."""
+    yield from found_files(path) if searches else (*row_files(path), *failed_files(path))
 
 
 def _line(file: Path) -> str:
@@ -217,58 +215,3 @@ def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:
         draw = Transfer(config, task, unit).draw if unit.variant == TRANSFER else lottery.draw
         draw_all(lottery, draw, Drawn(payload.run, unit), config.icpg.rounds)
     worker.report({"epoch": 1, "units": len(units)}, lambda _: None)
-
-
-Draw = Callable[[Kept], tuple[Kept, Masker | None]]
-"""Makes what the next round keeps."""
-
-
-def draw_all(lottery: Lottery, draw: Draw, drawn: Drawn, rounds: int) -> None:
-    """Play every round of a unit that is not over yet; where training diverges, the unit ends."""
-    kept = lottery.begin()
-    for number in (0,) if drawn.unit.variant == DENSE else range(1, rounds + 1):
-        if drawn.has_failed:
-            return
-        try:
-            kept, soft_s = _kept(draw, drawn, kept, number)
-            if not drawn.is_played(number):
-                _play(lottery, drawn, kept, soft_s)
-        except FloatingPointError as error:
-            drawn.fail(number, str(error))
-
-
-def _kept(draw: Draw, drawn: Drawn, kept: Kept, number: int) -> tuple[Kept, float]:
-    """What a round keeps of what the last one has kept, and the seconds of its soft stage."""
-    if number == 0:
-        return kept, 0.0
-    known = drawn.kept(number)
-    if known is not None:
-        return known[0], known[2]
-    began = time.monotonic()
-    kept, masker = draw(kept)
-    soft_s = time.monotonic() - began
-    drawn.keep(kept, masker, soft_s)
-    return kept, soft_s
-
-
-def _play(lottery: Lottery, drawn: Drawn, kept: Kept, soft_s: float) -> None:
-    """Train a round's ticket, and write what came of it."""
-    unit, began = drawn.unit, time.monotonic()
-    fitted, network = lottery.play(kept)
-    row = Row(
-        unit.variant,
-        unit.seed,
-        unit.fold,
-        kept.round,
-        kept.edges_gone,
-        kept.weights_gone,
-        fitted.epoch,
-        fitted.validation,
-        fitted.test,
-        fitted.best_test,
-        soft_s,
-        time.monotonic() - began,
-    )
-    if unit.variant in (DENSE, ICPG):  # others are not handed out
-        drawn.trained(kept.round, network)
-    drawn.played(kept.round, row)

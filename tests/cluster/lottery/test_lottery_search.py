@@ -11,8 +11,15 @@ import pytest
 
 import secateur
 from command_line import run
-from secateur.cluster.lottery import lottery_search
-from secateur.cluster.lottery.candidates import Found, every_found, every_lost, found_of
+from secateur.cluster.lottery import genomes, lottery_search
+from secateur.cluster.lottery.candidates import (
+    Found,
+    every_asked,
+    every_found,
+    every_lost,
+    found_of,
+    write_asked,
+)
 from secateur.cluster.lottery.genomes import left_of, space_of
 from secateur.cluster.lottery.graph_record import GraphRecord
 from secateur.cluster.lottery.lottery_search import steps_of, work
@@ -20,6 +27,7 @@ from secateur.cluster.lottery.ticket_export import hand_out
 from secateur.cluster.settings.graph_config import GraphConfig, check_graph_config, settled
 from secateur.cluster.storage.journal import Journal
 from secateur.methods.icpg.rounds import Kept, Lottery, Plan, Step
+from secateur.search.candidate import Candidate
 from wheels import wheels
 
 CONFIG = {
@@ -131,8 +139,56 @@ def test_a_search_without_a_dense_network_ends(tmp_path, monkeypatch):
 
 def test_nobody_waits_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(lottery_search, "PATIENCE_S", 0.0)
-    with pytest.raises(TimeoutError, match="candidate 0 must be evaluated within 0 h"):
-        work(config(window=1), wheels(), tmp_path, rank=1, workers=2)
+    with pytest.raises(TimeoutError, match="candidate 1 must be asked for within 0 h"):
+        work(config(), wheels(), tmp_path, rank=1, workers=2)
+
+
+def test_what_was_asked_for_is_recalled_and_not_bred_again(tmp_path):
+    work(config(evaluations=4), wheels(), tmp_path, rank=0, workers=1)
+    kept = every_asked(tmp_path)
+    (tmp_path / "candidates" / "0003.json").unlink()  # asked for, and its worker died
+    work(config(evaluations=6, seed=5), wheels(), tmp_path, rank=0, workers=1)
+    assert every_asked(tmp_path)[:4] == kept
+    assert [one.genome for one in every_found(tmp_path)][:4] == [one.genome for one in kept]
+
+
+def test_a_worker_evaluates_what_the_first_one_asks_for(tmp_path):
+    for candidate in by_chance(4):
+        write_asked(tmp_path, candidate)
+    work(config(evaluations=4), wheels(), tmp_path, rank=1, workers=2)
+    assert [one.number for one in every_found(tmp_path)] == [1, 3]
+
+
+def by_chance(count: int) -> list[Candidate]:
+    draws = np.random.default_rng(0)
+    return [Candidate(number, space_of(2).random(draws), "initial") for number in range(count)]
+
+
+def test_folds_that_were_played_are_not_played_again(tmp_path, monkeypatch):
+    played, real = [], Lottery.play
+
+    def dying(self: Lottery, kept: Kept):
+        if len(played) == 3:  # one fold of candidate 1
+            played.append(None)
+            raise KeyboardInterrupt
+        played.append(self.seed)
+        return real(self, kept)
+
+    monkeypatch.setattr(Lottery, "play", dying)
+    with pytest.raises(KeyboardInterrupt):
+        work(config(evaluations=2), wheels(), tmp_path, rank=0, workers=1)
+    work(config(evaluations=2), wheels(), tmp_path, rank=0, workers=1)
+    assert played == [0, 1, 0, None, 1]  # folds
+    assert [one.number for one in every_found(tmp_path)] == [0, 1]
+
+
+def test_a_space_that_is_searched_through_ends_the_search(tmp_path, monkeypatch):
+    monkeypatch.setattr(genomes, "FEWEST_EDGES", 19)
+    monkeypatch.setattr(genomes, "FEWEST_WEIGHTS", 10)
+    small = config().model_copy(update={"icpg": config().icpg.model_copy(update={"rounds": 1})})
+    work(small, wheels(), tmp_path, rank=0, workers=1)
+    assert len(every_found(tmp_path)) == 2
+    work(small, wheels(), tmp_path, rank=2, workers=3)  # waits for no third one
 
 
 def test_candidates_of_another_search_are_refused(tmp_path):

@@ -6,9 +6,9 @@ import pytest
 
 from secateur.cluster.lottery.drawn import Drawn
 from secateur.cluster.lottery.graph_record import GraphRecord
-from secateur.cluster.lottery.icpg import draw_all
 from secateur.cluster.lottery.lottery import lottery_of, plan_of, splits_of
 from secateur.cluster.lottery.rounds import Failed, Unit, failures, rows
+from secateur.cluster.lottery.stages import draw_all
 from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.graph_config import GraphConfig, check_graph_config, settled
 from secateur.cluster.storage.journal import Journal

@@ -8,9 +8,9 @@ import torch
 
 from secateur.cluster.lottery.drawn import Drawn
 from secateur.cluster.lottery.graph_record import MASKERS_REMOVE, GraphRecord
-from secateur.cluster.lottery.icpg import draw_all
 from secateur.cluster.lottery.lottery import lottery_of, masker_of, plan_of, splits_of
 from secateur.cluster.lottery.rounds import Row, Unit
+from secateur.cluster.lottery.stages import draw_all
 from secateur.cluster.lottery.transfer import Transfer
 from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.checked import ConfigError
