@@ -202,7 +202,7 @@ def _worker(config: dict[str, Any]) -> None:
     told = json.loads((folder / HISTORY).read_text()) if folder else []
     try:
         config["loop"](ray.get(config["payload"]), Worker(place, folder, told))
-    except FloatingPointError as error:  # on all workers at once: another attempt ends the same
+    except FloatingPointError as error:  # on all that train one network: it would end so again
         if place.rank == 0:
             Path(config["gave_up"]).write_text(str(error))
 
