@@ -24,7 +24,8 @@ class TrainingRun:
     """A training in its folder: running, stopped or complete."""
 
     def __init__(self, path: Path, journal: Journal) -> None:
-        self._path, self._journal = path, journal
+        self._path = path.absolute()  # for workers, which run in folders of their own
+        self._journal = journal
         self._method = import_module(_HOMES[self.method], __package__)
 
     @property

@@ -17,11 +17,13 @@ def print_tickets(path: Path) -> None:
     table = Table(title=f"Tickets of {path}: {record.config.data.name}, {found.count} folds")
     for title in (
         "variant", _kind(record), "edges gone (%)", "weights gone (%)", "score (%)", "vs dense",
-        "vs random", "best epoch's (%)", "time",
+        "vs random", "best epoch's (%)", "time", "thinning",
     ):  # fmt: skip
         table.add_column(title, justify="left" if title == "variant" else "right")
     dense = f"{100 * found.dense:.2f} ± {100 * found.dense_deviation:.2f}"
-    table.add_row("dense", "", "", "", dense, "", "", f"{100 * found.dense_best_test:.2f}", "1.00x")
+    table.add_row(
+        "dense", "", "", "", dense, "", "", f"{100 * found.dense_best_test:.2f}", "1.00x", ""
+    )
     for ticket in found.tickets:
         table.add_row(*_cells(ticket), style="bold" if ticket.wins else "")
     console().print(table)
@@ -33,6 +35,8 @@ def print_tickets(path: Path) -> None:
             f"winning   down to {_kind(record)} {deepest.round}: {100 * deepest.edges_gone:.2f} % "
             f"of the edges and {100 * deepest.weights_gone:.2f} % of the weights gone"
         )
+    for line in record.lost:
+        click.echo(f"lost      {line}")
     for name, file in (("report", REPORT), ("picture", PICTURE)):
         if (path / file).exists():
             click.echo(f"{name:<9} {path / file}")
@@ -55,6 +59,7 @@ def _cells(one: Ticket) -> list[str]:
         "" if one.over_random is None else f"{100 * one.over_random:+.2f}",
         f"{100 * one.best_test:.2f}",
         "" if one.time is None else f"{one.time.value:.2f}x",
+        "" if one.thinning is None else f"{one.thinning.value:.2f}x",
     ]
 
 

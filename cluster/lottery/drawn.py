@@ -1,7 +1,8 @@
 """Drawn: what the stages of a lottery leave in a run's folder, each file whole or not there.
 
 A unit's folder has for every round what is kept, the masker that chose it, the trained network of
-the ticket where it is to be handed out, and a row of numbers.
+the ticket where it is to be handed out, and a row of numbers; and how it ended, where training
+diverged.
 """
 
 import json
@@ -18,7 +19,7 @@ from ...methods.icpg.rounds import Kept
 from ...methods.models.exported import tensors as as_file
 from ...methods.tensors.weights import State, below, state_of
 from ..storage.whole_file import write_whole
-from .rounds import ROUNDS, Row, Unit
+from .rounds import FAILED, ROUNDS, Failed, Row, Unit, read_row
 
 
 class Drawn:
@@ -58,19 +59,35 @@ class Drawn:
 
     def played(self, round_: int, row: Row) -> None:
         """Write what a ticket stage has found."""
-        self._write_whole(round_, "json", json.dumps(asdict(row)).encode())
+        self._write_file(_name(round_, "json"), json.dumps(asdict(row)).encode())
 
-    def is_played(self, round_: int) -> bool:
-        """Whether a round is over."""
-        return self._path(round_, "json").exists()
+    def row(self, round_: int) -> Row | None:
+        """What a ticket stage has found; None before it is over."""
+        path = self._path(round_, "json")
+        return read_row(path) if path.exists() else None
+
+    def fail(self, round_: int, reason: str) -> None:
+        """End the unit in a round whose training diverged."""
+        unit = self.unit
+        failed = Failed(unit.variant, unit.seed, unit.fold, round_, reason)
+        self._write_file(FAILED, json.dumps(asdict(failed)).encode())
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the unit has ended before its last round."""
+        return (self._folder / FAILED).exists()
 
     def _write(self, round_: int, kind: str, tensors: State) -> None:
-        self._write_whole(round_, f"{kind}.safetensors", as_file(tensors))
+        self._write_file(_name(round_, f"{kind}.safetensors"), as_file(tensors))
 
-    def _write_whole(self, round_: int, name: str, content: bytes) -> None:
+    def _write_file(self, name: str, content: bytes) -> None:
         """Make the folder when there is something for it: others' are looked at as well."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self._path(round_, name), content)
+        write_whole(self._folder / name, content)
 
-    def _path(self, round_: int, name: str) -> Path:
-        return self._folder / f"{round_:02d}.{name}"
+    def _path(self, round_: int, kind: str) -> Path:
+        return self._folder / _name(round_, kind)
+
+
+def _name(round_: int, kind: str) -> str:
+    return f"{round_:02d}.{kind}"

@@ -5,17 +5,15 @@ A run's folder holds the journal, `rounds/` with what each stage has left (`draw
 run that goes on does so from the last stage of each.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
 
 from ...actors.cores import available_cores
-from ...methods.icpg.masker import Masker
-from ...methods.icpg.rounds import Kept, Lottery
 from ...methods.icpg.task import Task
 from ...methods.models.exported import build
 from ..on_ray.ray_cluster import ray_at, require_reachable
@@ -29,12 +27,22 @@ from ..settings.graph_config import GraphConfig, settled, with_absolute_paths
 from ..storage.journal import Journal
 from ..storage.whole_file import write_whole
 from ..training.train_job import Scale, Worker, train_job
-from .candidates import CANDIDATES, every_found, found_files, read_found
+from .candidates import CANDIDATES, Lost, found_files, read_found
 from .drawn import Drawn
-from .graph_record import GraphRecord
+from .graph_record import MASKERS_REMOVE, GraphRecord, lost_lines
 from .lottery import factory_of, lottery_of, plan_of, splits_of, task_of, units_of
 from .lottery_search import work
-from .rounds import DENSE, TRANSFER, Row, read_row, row_files, rows
+from .rounds import (
+    DENSE,
+    FAILED,
+    TRANSFER,
+    failed_files,
+    read_failed,
+    read_row,
+    row_files,
+    rows,
+)
+from .stages import draw_all
 from .ticket_export import hand_out
 from .transfer import Transfer
 
@@ -58,7 +66,9 @@ def start(config: GraphConfig, directory: Path, watcher: Watcher, *, address: st
     config = settled(with_absolute_paths(config), task.level, published=task.split is not None)
     _check(config, task)
     make_folder(directory)
-    facts = {"config": config.model_dump(mode="json"), METHOD: ICPG}
+    facts: dict[str, Any] = {"config": config.model_dump(mode="json"), METHOD: ICPG}
+    if config.icpg.maskers_of is not None:
+        facts[MASKERS_REMOVE] = GraphRecord(Path(config.icpg.maskers_of)).config.icpg.edges
     journal = Journal.create(directory, facts)
     with journal.held(), failures_noted(directory, journal):
         journal.sit_down()
@@ -85,9 +95,13 @@ def go_on(path: Path, journal: Journal, watcher: Watcher, *, address: str | None
 def status(path: Path, journal: Journal) -> dict[str, Any]:
     """Return how far a run is."""
     config = config_of(path, journal)
-    told = {"state": journal.state, "method": ICPG, "elapsed_s": journal.elapsed_seconds()}
+    told: dict[str, Any] = {
+        "state": journal.state, "method": ICPG, "elapsed_s": journal.elapsed_seconds()
+    }  # fmt: skip
+    if lost := lost_lines(path):
+        told["lost"] = lost
     if config.search is not None:
-        return told | {"evaluations": len(every_found(path)), "budget": config.search.evaluations}
+        return told | {"evaluations": len(found_files(path)), "budget": config.search.evaluations}
     units = units_of(config)
     wanted = sum(1 if unit.variant == DENSE else config.icpg.rounds for unit in units)
     return told | {"units": len(units), "rounds": f"{len(rows(path))}/{wanted}"}
@@ -96,8 +110,9 @@ def status(path: Path, journal: Journal) -> dict[str, Any]:
 def _check(config: GraphConfig, task: Task) -> None:
     """Refuse what cannot be, before anything starts."""
     splits_of(config, task)
-    if TRANSFER in config.icpg.variants:
-        Transfer(config, task, units_of(config)[0])
+    for unit in units_of(config):
+        if unit.variant == TRANSFER:
+            Transfer(config, task, unit)
     if "ugs" in config.icpg.variants and not task.one_graph:
         raise ConfigError(
             f"icpg.variants: ugs learns a mask for every edge of one graph, {task.name} has "
@@ -120,10 +135,11 @@ def _check(config: GraphConfig, task: Task) -> None:
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:
     config = config_of(path, journal)
     scale = _scale(config)
-    known = {*row_files(path), *found_files(path)}
+    searches = config.search is not None
+    known = set(_told_files(path, searches))
 
     def look() -> None:
-        for file in (*row_files(path), *found_files(path)):
+        for file in _told_files(path, searches):
             if file not in known:
                 known.add(file)
                 watcher.say(_line(file))
@@ -145,12 +161,21 @@ def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -
     journal.note("completed", True)
 
 
+def _told_files(path: Path, searches: bool) -> Iterator[Path]:
+    """The file of every round and unit that is over, or of every candidate."""
+    yield from found_files(path) if searches else (*row_files(path), *failed_files(path))
+
+
 def _line(file: Path) -> str:
-    """What there is to tell of a round or a candidate that is over."""
+    """What there is to tell of a round, unit or candidate that is over."""
+    if file.name == FAILED:
+        return str(read_failed(file))
     if file.parent.name == CANDIDATES:
         one = read_found(file)
+        if isinstance(one, Lost):
+            return str(one)
         name = f"candidate {one.number}, {one.origin}"
-        edges, weights, score = 1 - one.edges, 1 - one.weights, 1 - one.error.value
+        edges, weights, score = 1 - one.edges, 1 - one.weights, fmean(one.scores)
     else:
         row = read_row(file)
         name = f"{row.variant}, seed {row.seed}, fold {row.fold}, round {row.round}"
@@ -166,7 +191,13 @@ def _scale(config: GraphConfig) -> Scale:
     room = max(1, available_cores() // training.threads)
     workers = room if isinstance(training.workers, str) else training.workers
     at_once = config.search.window if config.search else len(units_of(config))
-    return Scale.of(min(workers, at_once), training.least_workers, training.threads, gpu=False)
+    return Scale.of(
+        min(workers, at_once),
+        training.least_workers,
+        training.threads,
+        gpu=False,
+        section="training",
+    )
 
 
 def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:
@@ -184,44 +215,3 @@ def lottery_loop(payload: LotteryPayload, worker: Worker) -> None:
         draw = Transfer(config, task, unit).draw if unit.variant == TRANSFER else lottery.draw
         draw_all(lottery, draw, Drawn(payload.run, unit), config.icpg.rounds)
     worker.report({"epoch": 1, "units": len(units)}, lambda _: None)
-
-
-Draw = Callable[[Kept], tuple[Kept, Masker | None]]
-"""Makes what the next round keeps."""
-
-
-def draw_all(lottery: Lottery, draw: Draw, drawn: Drawn, rounds: int) -> None:
-    """Play every round of a unit that is not over yet."""
-    kept, soft_s = lottery.begin(), 0.0
-    dense = drawn.unit.variant == DENSE
-    for number in (0,) if dense else range(1, rounds + 1):
-        if number:
-            known = drawn.kept(number)
-            if known is None:
-                began = time.monotonic()
-                kept, masker = draw(kept)
-                soft_s = time.monotonic() - began
-                drawn.keep(kept, masker, soft_s)
-            else:
-                kept, _, soft_s = known
-        if drawn.is_played(number):
-            continue
-        began = time.monotonic()
-        fitted, network = lottery.play(kept)
-        row = Row(
-            drawn.unit.variant,
-            drawn.unit.seed,
-            drawn.unit.fold,
-            number,
-            kept.edges_gone,
-            kept.weights_gone,
-            fitted.epoch,
-            fitted.validation,
-            fitted.test,
-            fitted.best_test,
-            soft_s,
-            time.monotonic() - began,
-        )
-        if drawn.unit.variant in (DENSE, ICPG):  # others are not handed out
-            drawn.trained(number, network)
-        drawn.played(number, row)

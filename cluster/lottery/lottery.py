@@ -9,17 +9,20 @@ from torch import nn
 
 from ...methods.icpg.fitting import Recipe
 from ...methods.icpg.masker import Masker
-from ...methods.icpg.rounds import Lottery, Plan, Step
+from ...methods.icpg.rounds import Chooser, Lottery, Plan, Step
 from ...methods.icpg.sources import load_task
 from ...methods.icpg.task import Split, Task
 from ...methods.import_path import resolve
 from ..settings.graph_config import GraphConfig
-from .rounds import DENSE, TRANSFER, Unit
+from .rounds import DENSE, Unit, removed_of
 
 NETWORKS = {
     "graph": "secateur.methods.icpg.networks:GraphClassifier",
     "node": "secateur.methods.icpg.networks:NodeClassifier",
 }
+
+CHOOSERS: dict[str, Chooser] = {"random": "chance", "ugs": "ugs"}
+"""Who chooses in a variant, where it is not a masker."""
 
 
 def units_of(config: GraphConfig) -> list[Unit]:
@@ -114,14 +117,6 @@ def lottery_of(config: GraphConfig, task: Task, split: Split, unit: Unit, plan: 
 def plan_of(config: GraphConfig, variant: str) -> Plan:
     """What a variant's rounds remove."""
     settings = config.icpg
-    edges, weights = settings.edges, settings.weights
-    steps = {
-        "icpg": Step(edges, weights),
-        "random": Step(edges, weights, "chance"),
-        "weights": Step(0.0, weights),
-        "edges": Step(edges, 0.0),
-        "ugs": Step(edges, weights, "ugs"),
-        TRANSFER: Step(edges, 0.0),
-        DENSE: Step(0.0, 0.0),
-    }
-    return Plan((steps[variant],) * settings.rounds, settings.rule, settings.pairing)
+    edges, weights = removed_of(settings, variant)
+    step = Step(edges, weights, CHOOSERS.get(variant, "masker"))
+    return Plan((step,) * settings.rounds, settings.rule, settings.pairing)

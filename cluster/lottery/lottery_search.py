@@ -1,9 +1,9 @@
-"""Lottery search: HAMP chooses what each round removes - edges, weights, with a masker or without.
+"""Lottery search: HAMP chooses what each round removes of the edges and of the weights.
 
-Every worker of the job runs the same search, which is a function of its outcomes: candidate i is
-evaluated by worker i modulo their number, and written to `candidates/` in the run's folder, where
-the others wait for it. What is there is never done again, by whomever it was done; rounds that two
-candidates begin alike are drawn once.
+The first worker of the job searches: it writes what it asks for to `asked/` in the run's folder.
+Candidate i is evaluated by worker i modulo their number, and written to `candidates/`, where the
+first one looks for it. What is there is never asked, drawn or played again, by whomever it was;
+rounds that two candidates begin alike are drawn once.
 """
 
 import hashlib
@@ -13,67 +13,52 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...methods.icpg.rounds import Lottery, Plan, Step
 from ...methods.icpg.task import Task
 from ...search.algorithm import Algorithm, Search
 from ...search.baselines import RandomSearch
-from ...search.candidate import Candidate, Estimate, Evaluation
+from ...search.candidate import Candidate, Estimate, Evaluation, Failure, Outcome
 from ...search.goals import Goals
 from ...search.hamp import HAMP, Settings
 from ...search.nsga2 import NSGA2
 from ...search.objective import Objective
-from ...search.space import LayerGroup, Space
+from ...search.space import Genome
 from ...surrogates.error_model import error_model
 from ...surrogates.formula import formula
 from ..settings.graph_config import GraphConfig
-from .candidates import CANDIDATES, Found, found_of, write_found
+from .candidates import (
+    ASKED,
+    CANDIDATES,
+    Found,
+    Lost,
+    ask_no_more,
+    asked_of,
+    asks_no_more,
+    every_asked,
+    found_of,
+    write_asked,
+    write_found,
+)
 from .drawn import Drawn
+from .genomes import left_of, removed_by, space_of
 from .lottery import lottery_of, splits_of
-from .rounds import Unit
-
-EDGES, WEIGHTS = 20, 10
-"""Into so many parts a round cuts what there is, and removes some of them."""
-FEWEST_EDGES, FEWEST_WEIGHTS = 10, 2
-GENES = 3
-"""A round's: parts of the edges and weights that are left, and 1 with a masker, 2 without."""
+from .rounds import Row, Unit
+from .stages import kept_after, play
 
 WAITING_S = 0.1
+PATIENCE_S = 24 * 3600.0
+"""How long a worker waits for its next candidate."""
 
 GOALS = Goals((Objective("error", False), Objective("edges", True), Objective("weights", True)))
 
 
-def space_of(rounds: int) -> Space:
-    """All plans of so many rounds."""
-    groups = []
-    for number in range(1, rounds + 1):
-        groups.append(LayerGroup(f"edges of round {number}", EDGES, FEWEST_EDGES, 1))
-        groups.append(LayerGroup(f"weights of round {number}", WEIGHTS, FEWEST_WEIGHTS, 1))
-        groups.append(LayerGroup(f"masker of round {number}", 2, 1, 1))
-    return Space(tuple(groups))
-
-
-def steps_of(genome: Sequence[int]) -> tuple[Step, ...]:
-    """What each round of a genome removes; without a masker no edges."""
-    rounds = [genome[first : first + GENES] for first in range(0, len(genome), GENES)]
-    return tuple(
-        Step(1 - edges / EDGES if masker == 1 else 0.0, 1 - weights / WEIGHTS)
-        for edges, weights, masker in rounds
-    )
-
-
-def left_of(genomes: NDArray[np.int64], what: str) -> NDArray[np.float64]:
-    """The share of edges or weights that genomes leave, nominally, shape (genomes,)."""
-    rounds = genomes.reshape(len(genomes), -1, GENES)
-    if what == "weights":
-        left: NDArray[np.float64] = (rounds[:, :, 1] / WEIGHTS).prod(axis=1)
-        return left
-    kept: NDArray[np.float64] = np.where(rounds[:, :, 2] == 1, rounds[:, :, 0] / EDGES, 1.0)
-    shares: NDArray[np.float64] = kept.prod(axis=1)
-    return shares
+def steps_of(genome: Genome) -> tuple[Step, ...]:
+    """What each round of a genome removes; one that removes no edges has no masker."""
+    return tuple(Step(edges, weights) for edges, weights in removed_by(genome))
 
 
 def search_of(config: GraphConfig) -> Search:
@@ -101,68 +86,121 @@ def search_of(config: GraphConfig) -> Search:
     return Search(named, space, window=settings.window)
 
 
+class Leader:
+    """Searches: asks for candidates by files, and takes what others have made of them."""
+
+    def __init__(self, config: GraphConfig, run: Path) -> None:
+        """Recall what was asked for already."""
+        assert config.search is not None
+        self._search, self._run = search_of(config), run
+        self._budget = config.search.evaluations
+        self._asked = every_asked(run)
+        for candidate in self._asked:
+            self._search.recall(candidate)
+        self._ended = asks_no_more(run)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be asked for."""
+        return self._ended or len(self._asked) >= self._budget
+
+    def advance(self) -> None:
+        """Take what is there, and ask for what may be asked for then."""
+        while not self.is_over:
+            self._ask()
+            committed = self._search.committed
+            if committed == len(self._asked):  # the space is searched through
+                self._end()
+                return
+            outcome = _outcome(self._run, self._asked[committed])
+            if outcome is None:
+                return
+            if committed == 0 and isinstance(outcome, Failure):  # nothing to compare with
+                self._end()
+                return
+            self._search.tell(outcome)
+
+    def _ask(self) -> None:
+        while not self.is_over and (candidate := self._search.ask()) is not None:
+            write_asked(self._run, candidate)
+            self._asked.append(candidate)
+
+    def _end(self) -> None:
+        ask_no_more(self._run)
+        self._ended = True
+
+
 def work(config: GraphConfig, task: Task, run: Path, *, rank: int, workers: int) -> None:
-    """Search to the budget, and evaluate the candidates whose turn is this worker's."""
+    """Evaluate the candidates whose turn is this worker's; the first worker searches as well."""
     assert config.search is not None
-    search, asked = search_of(config), list[Candidate]()
     evaluate = evaluator(config, task, run)
-    while search.committed < config.search.evaluations:
-        while len(asked) < config.search.evaluations:
-            candidate = search.ask()
-            if candidate is None:
-                break
-            asked.append(candidate)
-            if candidate.number % workers == rank and found_of(run, candidate.number) is None:
-                write_found(run, evaluate(candidate))
-        if search.committed == len(asked):
-            return  # the space is searched through
-        search.tell(_waited_for(run, asked[search.committed]))
+    leader = Leader(config, run) if rank == 0 else None
+    for number in range(rank, config.search.evaluations, workers):
+        candidate = _next(run, number, leader)
+        if candidate is None:
+            return
+        if found_of(run, number) is None:
+            write_found(run, evaluate(candidate))
+    while leader is not None and not leader.is_over:  # others may want more
+        leader.advance()
+        time.sleep(WAITING_S)
 
 
-def evaluator(config: GraphConfig, task: Task, run: Path) -> Callable[[Candidate], Found]:
-    """What plays a candidate's last round on every seed and fold."""
+def _next(run: Path, number: int, leader: Leader | None) -> Candidate | None:
+    """The candidate of this number, once it is asked for; None where it will not be."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() <= until:
+        if leader is not None:
+            leader.advance()
+        if (candidate := asked_of(run, number)) is not None:
+            return candidate
+        if asks_no_more(run):
+            return None
+        time.sleep(WAITING_S)
+    raise TimeoutError(
+        f"candidate {number} must be asked for within {PATIENCE_S / 3600:g} h, {run / ASKED} does "
+        "not have it: another worker hangs or is gone"
+    )
+
+
+def evaluator(config: GraphConfig, task: Task, run: Path) -> Callable[[Candidate], Found | Lost]:
+    """What plays a candidate's last round on every seed and fold; it is lost if one diverges."""
     splits = splits_of(config, task)
     units = [Unit(seed, fold, "icpg") for seed in config.icpg.seeds for fold in range(len(splits))]
 
-    def evaluate(candidate: Candidate) -> Found:
+    def evaluate(candidate: Candidate) -> Found | Lost:
         began = time.monotonic()
-        steps, scores = steps_of(candidate.genome), []
-        edges = weights = 0.0
-        for unit in units:
-            plan = Plan(steps, config.icpg.rule, config.icpg.pairing)
-            lottery = lottery_of(config, task, splits[unit.fold], unit, plan)
-            fitted, gone = _played(lottery, run, unit)
-            scores.append(fitted)
-            edges, weights = edges + 1 - gone[0], weights + 1 - gone[1]
-        count = len(units)
+        plan = Plan(steps_of(candidate.genome), config.icpg.rule, config.icpg.pairing)
+        try:
+            played = [
+                _played(lottery_of(config, task, splits[unit.fold], unit, plan), run, unit)
+                for unit in units
+            ]
+        except FloatingPointError as error:
+            return Lost(candidate.number, candidate.genome, candidate.origin, str(error))
         return Found(
-            candidate.number,
-            candidate.genome,
-            candidate.origin,
-            _error(scores),
-            edges / count,
-            weights / count,
-            tuple(scores),
-            time.monotonic() - began,
+            number=candidate.number,
+            genome=candidate.genome,
+            origin=candidate.origin,
+            error=_error([row.validation for row in played]),
+            edges=fmean(1 - row.edges_gone for row in played),
+            weights=fmean(1 - row.weights_gone for row in played),
+            validation=tuple(row.validation for row in played),
+            scores=tuple(row.test for row in played),
+            best_test=tuple(row.best_test for row in played),
+            seconds=time.monotonic() - began,
         )
 
     return evaluate
 
 
-def _played(lottery: Lottery, run: Path, unit: Unit) -> tuple[float, tuple[float, float]]:
-    """The score of a plan's last round on one unit, and the shares of edges and weights gone."""
-    kept, steps = lottery.begin(), lottery.plan.steps
+def _played(lottery: Lottery, run: Path, unit: Unit) -> Row:
+    """What came of a plan's last round on one unit."""
+    kept, soft_s, steps = lottery.begin(), 0.0, lottery.plan.steps
     for number in range(1, len(steps) + 1):
         drawn = Drawn(run, Unit(unit.seed, unit.fold, beginning(steps[:number])))
-        known = drawn.kept(number)
-        if known is None:
-            kept, masker = lottery.draw(kept)
-            drawn.keep(kept, masker, 0.0)
-        else:
-            kept = known[0]
-    fitted, network = lottery.play(kept)
-    Drawn(run, Unit(unit.seed, unit.fold, beginning(steps))).trained(len(steps), network)
-    return fitted.test, (kept.edges_gone, kept.weights_gone)
+        kept, soft_s = kept_after(kept, lottery.draw, drawn)
+    return play(lottery, drawn, kept, soft_s, handed_out=True)
 
 
 def beginning(steps: Sequence[Step]) -> str:
@@ -181,14 +219,17 @@ def _error(scores: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - reach, mean + reach)
 
 
-def _waited_for(run: Path, candidate: Candidate) -> Evaluation:
+def _outcome(run: Path, candidate: Candidate) -> Outcome | None:
     """The outcome of a candidate, once whoever evaluates it has written it."""
-    while (found := found_of(run, candidate.number)) is None:
-        time.sleep(WAITING_S)
+    found = found_of(run, candidate.number)
+    if found is None:
+        return None
     if found.genome != candidate.genome:
         raise ValueError(
             f"{run / CANDIDATES} holds another candidate {candidate.number}: was the run begun by "
             "another version? Begin it anew"
         )
+    if isinstance(found, Lost):
+        return Failure(candidate, found.reason)
     shares = (Estimate.exact(found.edges), Estimate.exact(found.weights))
     return Evaluation(candidate, (found.error, *shares))

@@ -21,6 +21,7 @@ def write_ticket_report(record: GraphRecord, *, state: str | None = None) -> tup
         Path(__file__).with_name("tickets.html"),
         config=config,
         found=found,
+        lost=record.lost,
         state=state or record.journal.state,
         elapsed=duration(record.journal.elapsed_seconds()),
         names={variant: label for variant, (_, label) in VARIANTS.items()},

@@ -10,7 +10,8 @@ import numpy as np
 from ...search.candidate import Estimate
 from ...search.indicators import front, hypervolume
 from .candidates import Found
-from .rounds import DENSE, Row
+from .genomes import left_of
+from .rounds import DENSE, Failed, Row
 
 SEARCH = "search"
 """The variant of what a search has found; its round is the candidate's number."""
@@ -18,35 +19,45 @@ SEARCH = "search"
 WORST = 1.1
 """The hypervolume ends at this many times what the dense network has, as in a search."""
 
+EQUAL = 1e-9
+"""Mean scores that differ by less are equal: what is left of equal ones is rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """One round of one variant, or one candidate: means over the folds and seeds that are over.
 
-    `score` is that of the epoch that was chosen, `deviation` its spread, `best_test` that of the
-    best epoch on the test part. `gain` is the mean difference to the dense network on the same fold
-    and seed, `over_random` to random pruning of the same round, None where that is not there.
-    `time` is the time of inference as a share of the dense network's, once it is measured.
+    There are `count` of these; `failed` others will never be, as training diverged there.
+
+    `score` is that of the epoch that was chosen, on the test part, `deviation` its spread;
+    `validation` is its score on the validation part, by which tickets are chosen, `best_test` that
+    of the best epoch on the test part. `gain` is the mean difference to the dense network on the
+    same fold and seed, `over_random` to random pruning of the same round, None where that is not
+    there. `time` is that of inference on graphs that are thin, `thinning` that of making new ones
+    so, both as shares of the dense network's time, once they are measured.
     """
 
     variant: str
     round: int
     count: int
+    failed: int
     nominal_edges: float
     nominal_weights: float
     edges_gone: float
     weights_gone: float
+    validation: float
     score: float
     deviation: float
     best_test: float
     gain: float
     over_random: float | None
     time: Estimate | None
+    thinning: Estimate | None
 
     @property
     def wins(self) -> bool:
-        """Whether it does at least as well as the dense network."""
-        return self.gain >= 0
+        """Whether it does at least as well as the dense network, and does so everywhere."""
+        return self.gain > -EQUAL and not self.failed
 
     def as_json(self) -> dict[str, Any]:
         """The ticket as the command line prints it."""
@@ -70,7 +81,16 @@ class Tickets:
     @property
     def deepest(self) -> Ticket | None:
         """The winning ticket that has the fewest weights left, of equal ones the fewest edges."""
-        return max(self.winning, key=lambda one: (one.weights_gone, one.edges_gone), default=None)
+        return deepest_of(self.own)
+
+    @property
+    def best(self) -> Ticket | None:
+        """The ticket that validates best, of equal ones the smallest; it need not win."""
+        return max(
+            (one for one in self.own if not one.failed),
+            key=lambda one: (one.validation, one.weights_gone, one.edges_gone),
+            default=None,
+        )
 
     @property
     def own(self) -> list[Ticket]:
@@ -80,7 +100,7 @@ class Tickets:
     @property
     def winning(self) -> list[Ticket]:
         """Those of them that do at least as well as the dense network, and are smaller."""
-        return [one for one in self.own if one.wins and one.edges_gone + one.weights_gone > 0]
+        return winning_of(self.own)
 
     @property
     def front(self) -> list[Ticket]:
@@ -124,12 +144,30 @@ class Tickets:
         )
 
 
-def tickets_of(
-    rows: Sequence[Row], *, edges: float, weights: float, times: Mapping[int, Estimate]
-) -> Tickets | None:
-    """Gather rounds; `edges` and `weights` are the shares that each removes, nominally.
+def winning_of(tickets: Sequence[Ticket]) -> list[Ticket]:
+    """Return those that do at least as well as the dense network, and are smaller."""
+    return [one for one in tickets if one.wins and one.edges_gone + one.weights_gone > 0]
 
-    `times` has ICPG's by round. None before a dense network is trained.
+
+def deepest_of(tickets: Sequence[Ticket]) -> Ticket | None:
+    """Return the winning one that has the fewest weights left, of equal ones the fewest edges."""
+    return max(
+        winning_of(tickets), key=lambda one: (one.weights_gone, one.edges_gone), default=None
+    )
+
+
+def tickets_of(
+    rows: Sequence[Row],
+    failures: Sequence[Failed] = (),
+    *,
+    removed: Mapping[str, tuple[float, float]],
+    times: Mapping[int, Estimate],
+    thinning: Mapping[int, Estimate],
+) -> Tickets | None:
+    """Gather rounds.
+
+    Of each variant `removed` has the shares of the edges and weights that a round removes, and
+    `times` and `thinning` have ICPG's by round. None before a dense network is trained.
     """
     by_key = {(row.variant, row.round, row.seed, row.fold): row for row in rows}
     dense = {(row.seed, row.fold): row for row in rows if row.variant == DENSE}
@@ -145,23 +183,27 @@ def tickets_of(
         }
         if not mine:
             continue
+        edges, weights = removed[variant]
         beside = {place: by_key.get(("random", number, *place)) for place in mine}
         pairs = [mine[place].test - row.test for place, row in beside.items() if row is not None]
         found.append(
             Ticket(
-                variant,
-                number,
-                len(mine),
-                0.0 if variant == "weights" else 1 - (1 - edges) ** number,
-                0.0 if variant in ("edges", "transfer") else 1 - (1 - weights) ** number,
-                _mean(row.edges_gone for row in mine.values()),
-                _mean(row.weights_gone for row in mine.values()),
-                _mean(row.test for row in mine.values()),
-                _deviation([row.test for row in mine.values()]),
-                _mean(row.best_test for row in mine.values()),
-                _mean(row.test - dense[place].test for place, row in mine.items()),
-                _mean(pairs) if pairs and variant != "random" else None,
-                times.get(number) if variant == "icpg" else None,
+                variant=variant,
+                round=number,
+                count=len(mine),
+                failed=sum(one.variant == variant and one.round <= number for one in failures),
+                nominal_edges=1 - (1 - edges) ** number,
+                nominal_weights=1 - (1 - weights) ** number,
+                edges_gone=_mean(row.edges_gone for row in mine.values()),
+                weights_gone=_mean(row.weights_gone for row in mine.values()),
+                validation=_mean(row.validation for row in mine.values()),
+                score=_mean(row.test for row in mine.values()),
+                deviation=_deviation([row.test for row in mine.values()]),
+                best_test=_mean(row.best_test for row in mine.values()),
+                gain=_mean(row.test - dense[place].test for place, row in mine.items()),
+                over_random=_mean(pairs) if pairs and variant != "random" else None,
+                time=times.get(number) if variant == "icpg" else None,
+                thinning=thinning.get(number) if variant == "icpg" else None,
             )
         )
     scores = [row.test for row in dense.values()]
@@ -174,30 +216,42 @@ def tickets_of(
     )
 
 
-def tickets_found(found: Sequence[Found], *, times: Mapping[int, Estimate]) -> Tickets | None:
+def tickets_found(
+    found: Sequence[Found], *, times: Mapping[int, Estimate], thinning: Mapping[int, Estimate]
+) -> Tickets | None:
     """Gather the candidates of a search, of which the first is the dense network."""
     if not found or found[0].number:
         return None
     dense = found[0].scores
     tickets = [
         Ticket(
-            SEARCH,
-            one.number,
-            len(one.scores),
-            1 - one.edges,
-            1 - one.weights,
-            1 - one.edges,
-            1 - one.weights,
-            _mean(one.scores),
-            _deviation(one.scores),
-            _mean(one.scores),
-            _mean(mine - theirs for mine, theirs in zip(one.scores, dense, strict=True)),
-            None,
-            times.get(one.number),
+            variant=SEARCH,
+            round=one.number,
+            count=len(one.scores),
+            failed=0,
+            nominal_edges=1 - _left(one, "edges"),
+            nominal_weights=1 - _left(one, "weights"),
+            edges_gone=1 - one.edges,
+            weights_gone=1 - one.weights,
+            validation=_mean(one.validation),
+            score=_mean(one.scores),
+            deviation=_deviation(one.scores),
+            best_test=_mean(one.best_test),
+            gain=_mean(mine - theirs for mine, theirs in zip(one.scores, dense, strict=True)),
+            over_random=None,
+            time=times.get(one.number),
+            thinning=thinning.get(one.number),
         )
         for one in found[1:]
     ]
-    return Tickets(_mean(dense), _deviation(dense), _mean(dense), len(dense), tuple(tickets))
+    return Tickets(
+        _mean(dense), _deviation(dense), _mean(found[0].best_test), len(dense), tuple(tickets)
+    )
+
+
+def _left(one: Found, what: str) -> float:
+    """The share that a candidate's plan leaves, nominally."""
+    return float(left_of(np.array([one.genome]), what)[0])
 
 
 def _mean(values: Any) -> float:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ...methods.icpg.masker import Masker
 from ...methods.icpg.rounds import Kept
+from ...methods.icpg.sources import plain_name
 from ...methods.icpg.task import Task
 from ...methods.icpg.ticket import thinned
 from ..settings.checked import ConfigError
@@ -17,8 +18,9 @@ from .rounds import Unit
 class Transfer:
     """Draws tickets whose weights are whole and whose edges another run's maskers choose.
 
-    Where that run had the same graphs and folds, its maskers have not seen this fold's test part
-    either: it is the same fold's that choose. Elsewhere they are those of its first seed and fold.
+    On the same data it is the same fold's maskers that choose, which have not seen this fold's test
+    part either: those of the same seed, or else of that run's first one. On other data they are
+    those of its first seed and fold.
     """
 
     def __init__(self, config: GraphConfig, task: Task, unit: Unit) -> None:
@@ -26,9 +28,13 @@ class Transfer:
         assert config.icpg.maskers_of
         record = GraphRecord(Path(config.icpg.maskers_of))
         other = record.config
-        self._task, self._same = task, _same_folds(config, other)
-        fold = (unit.seed, unit.fold) if self._same else (other.icpg.seeds[0], 0)
-        self._drawn = Drawn(record.path, Unit(*fold, "icpg"))
+        self._task = task
+        self._same = plain_name(config.data.name) == plain_name(other.data.name)
+        if self._same:
+            _require_unseen(config, other, task, unit)
+        fold = unit.fold if self._same else 0
+        seed = unit.seed if self._same and unit.seed in other.icpg.seeds else other.icpg.seeds[0]
+        self._drawn = Drawn(record.path, Unit(seed, fold, "icpg"))
         self._plan = plan_of(other, "icpg")
         known = self._drawn.kept(1)
         if known is None or self._drawn.kept(config.icpg.rounds) is None:
@@ -59,9 +65,17 @@ class Transfer:
         return Kept(number, kept.masks, edges), None
 
 
-def _same_folds(config: GraphConfig, other: GraphConfig) -> bool:
-    mine, theirs = (
-        (one.data.name, one.icpg.folds, one.icpg.selection, one.icpg.seeds, one.icpg.use)
-        for one in (config, other)
-    )
-    return mine == theirs
+def _require_unseen(config: GraphConfig, other: GraphConfig, task: Task, unit: Unit) -> None:
+    """Refuse maskers that have seen what their edges are to be tested on."""
+    mine, theirs = config.icpg, other.icpg
+    for key in ("selection",) if task.split is not None else ("selection", "folds"):
+        if (here := getattr(mine, key)) != (there := getattr(theirs, key)):
+            raise ConfigError(
+                f"icpg.{key} must be {there}, as in {mine.maskers_of}, got {here}: maskers of the "
+                "same data must not have seen the test part"
+            )
+    if unit.fold >= (held := theirs.use or theirs.folds):
+        raise ConfigError(
+            f"icpg.use must be at most {held}, as many folds as {mine.maskers_of} has run, got "
+            f"{mine.use or mine.folds}: maskers of other folds have seen the test part"
+        )

@@ -74,6 +74,12 @@ def require_folder_name(name: str) -> None:
         raise ValueError(f"name must do as the name of a folder, got {name!r}")
 
 
+def require_at_most_all(least: int | None, workers: int | str) -> None:
+    """Refuse more `least_workers` than workers, where these are a number; a ValueError says so."""
+    if least is not None and isinstance(workers, int) and least > workers:
+        raise ValueError(f"least_workers must be at most workers, {workers}, got {least}")
+
+
 def as_yaml(config: BaseModel) -> str:
     """A configuration as a file that gives the same one back."""
     return yaml.dump(config.model_dump(mode="json"), Dumper=_WrittenYaml, sort_keys=False)

@@ -12,7 +12,7 @@ from ...methods.measuring.target import Optimisation, Precision, Statistic
 from ...search.constraint import Constraint
 from ...search.goals import Goals
 from ...search.objective import Objective
-from .checked import Section, checked, read, require_folder_name
+from .checked import Section, checked, read, require_at_most_all, require_folder_name
 
 QUANTITIES = ("error", "latency_ms", "memory_bytes", "macs", "params")
 OBJECTIVES = ("error", "latency_ms", "memory_bytes")
@@ -208,10 +208,7 @@ class Finetune(Section):
 
     @model_validator(mode="after")
     def _least_is_at_most_all(self) -> "Finetune":
-        if self.least_workers is not None and self.least_workers > self.workers:
-            raise ValueError(
-                f"least_workers must be at most workers, {self.workers}, got {self.least_workers}"
-            )
+        require_at_most_all(self.least_workers, self.workers)
         return self
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .checked import Section, checked, read, require_folder_name
+from .checked import Section, checked, read, require_at_most_all, require_folder_name
 
 VariantName = Literal["icpg", "random", "weights", "edges", "ugs", "transfer"]
 ConvolutionName = Literal["gcn", "gin", "gat", "mlp"]
@@ -92,7 +92,8 @@ class GraphTraining(Section):
     """How networks are trained, and where; a worker takes one fold and variant after the other.
 
     What is left out is what the authors have for graphs, or for nodes. `workers: auto` is one for
-    every core of this machine, or for every `threads`.
+    every core of this machine, or for every `threads`. A job that cannot have all its workers
+    begins and goes on with `least_workers`.
     """
 
     epochs: Count | None = None
@@ -102,6 +103,11 @@ class GraphTraining(Section):
     workers: Count | Literal["auto"] = "auto"
     least_workers: Count | None = None
     threads: Count = 1
+
+    @model_validator(mode="after")
+    def _least_is_at_most_all(self) -> "GraphTraining":
+        require_at_most_all(self.least_workers, self.workers)
+        return self
 
 
 class LotterySearch(Section):

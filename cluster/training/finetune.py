@@ -210,7 +210,13 @@ def finetune_loop(payload: Payload, worker: Worker) -> None:
 
 def scale_of(settings: Finetune) -> Scale:
     """How many workers train, and with what."""
-    return Scale.of(settings.workers, settings.least_workers, settings.threads, settings.gpu)
+    return Scale.of(
+        settings.workers,
+        settings.least_workers,
+        settings.threads,
+        gpu=settings.gpu,
+        section="finetune",
+    )
 
 
 def batches_of(settings: Finetune, workpiece: Workpiece) -> Batches:

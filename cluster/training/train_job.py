@@ -45,13 +45,15 @@ Metrics = dict[str, Any]
 class Scale:
     """How many workers a job has, and what each of them gets.
 
-    With fewer than `workers`, down to `least`, it begins and goes on as well.
+    With fewer than `workers`, down to `least`, it begins and goes on as well. A configuration's
+    `section` says all this.
     """
 
     workers: int
     least: int
     threads: int
     gpu: bool
+    section: str
 
     @property
     def cpus(self) -> int:
@@ -64,11 +66,16 @@ class Scale:
         return {"CPU": self.threads} | ({"GPU": 1} if self.gpu else {})
 
     @classmethod
-    def of(cls, workers: int, least: int | None, threads: int | str, gpu: bool) -> "Scale":
-        """Share this machine's cores among the workers where `threads` is `auto`."""
+    def of(
+        cls, workers: int, least: int | None, threads: int | str, *, gpu: bool, section: str
+    ) -> "Scale":
+        """Share this machine's cores among the workers where `threads` is `auto`.
+
+        More than all workers are never needed, whatever `least` is.
+        """
         shared = max(1, available_cores() // workers)
         own = shared if isinstance(threads, str) else threads
-        return cls(workers, workers if least is None else least, own, gpu)
+        return cls(workers, min(workers, least or workers), own, gpu, section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +174,11 @@ def _require_room(scale: Scale) -> None:
         if time.monotonic() > until:
             break
         time.sleep(0.5)
-    name = missing[0]
+    name, section = missing[0], scale.section
     raise ValueError(
         f"{scale.least} workers need {wanted[name]} {name}s, Ray has {there.get(name, 0):.0f}: "
-        "choose fewer finetune.workers, finetune.least_workers or finetune.threads, or let more "
-        "nodes join"
+        f"choose fewer {section}.workers, {section}.least_workers or {section}.threads, or let "
+        "more nodes join"
     )
 
 
@@ -195,7 +202,7 @@ def _worker(config: dict[str, Any]) -> None:
     told = json.loads((folder / HISTORY).read_text()) if folder else []
     try:
         config["loop"](ray.get(config["payload"]), Worker(place, folder, told))
-    except FloatingPointError as error:  # on all workers at once: another attempt ends the same
+    except FloatingPointError as error:  # on all that train one network: it would end so again
         if place.rank == 0:
             Path(config["gave_up"]).write_text(str(error))
 

@@ -149,7 +149,5 @@ class GAT(nn.Module):
         sources, targets = neighbours.sources, neighbours.targets
         raw = F.leaky_relu(scores[0][sources] + scores[1][targets], 0.2)
         attention = softmax(raw, targets, num_nodes=len(x)) * neighbours.weights.unsqueeze(1)
-        heads = [
-            neighbours.weighed(attention[:, head]).sum(seen[:, head]) for head in range(self.heads)
-        ]
+        heads = [neighbours.sum(seen[:, head], attention[:, head]) for head in range(self.heads)]
         return torch.cat(heads, dim=1) + self.bias

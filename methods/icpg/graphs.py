@@ -65,6 +65,15 @@ class Batch:
     graph: Tensor
     labels: Tensor
 
+    @property
+    def graphs(self) -> Graphs:
+        """The same graphs end to end."""
+        count = int(self.graph[-1]) + 1
+        nodes, edges = (
+            torch.bincount(one, minlength=count) for one in (self.graph, self.graph[self.edges[0]])
+        )
+        return Graphs(self.features, self.edges, ends(nodes), ends(edges), self.labels)
+
 
 def ends(counts: Tensor) -> Tensor:
     """Return where parts of these lengths end, with a leading 0: shape (parts + 1,)."""

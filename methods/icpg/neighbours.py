@@ -4,7 +4,7 @@ PyTorch Geometric's layers gather a message for every edge and add them up where
 learned: several times as long, and a row for every edge held until the gradient is known.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -39,13 +39,12 @@ class Neighbours:
         """The target of each edge, shape (edges,)."""
         return owners(self.ends)
 
-    def weighed(self, weights: Tensor) -> "Neighbours":
-        """The same edges, in this order, with other weights."""
-        return replace(self, weights=weights)
+    def sum(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return what every node hears, (nodes, channels) for (nodes, channels).
 
-    def sum(self, x: Tensor) -> Tensor:
-        """Return what every node hears, (nodes, channels) for (nodes, channels)."""
-        summed: Tensor = _WeighedSum.apply(x, self.weights, self)
+        Other `weights` than the edges' own are in the order of `sources`.
+        """
+        summed: Tensor = _WeighedSum.apply(x, self.weights if weights is None else weights, self)
         return summed
 
     def matrix(self, weights: Tensor) -> Tensor:

@@ -106,10 +106,13 @@ class Lottery:
     def draw(self, kept: Kept) -> tuple[Kept, Masker | None]:
         """Run the next round's soft stage, and remove; return what is left, and the masker if any.
 
-        There is none where no edges are removed, or others choose.
+        There is none where no edges are removed, or others choose. Where nothing is to be removed,
+        nothing is trained.
         """
         step, seed = self.plan.steps[kept.round], self._seed(kept.round + 1, "soft")
         masker: Masker | None = None
+        if not step.edges and not step.weights:
+            return Kept(kept.round + 1, kept.masks, kept.edges), None
         if step.chooser == "chance":
             scores, magnitudes = self._by_chance(kept)
         else:

@@ -34,10 +34,20 @@ TU = (
 """Those that are known by their name alone; any other one of the collection as `tu:NAME`."""
 PLANETOID = ("Cora", "CiteSeer", "PubMed")
 CITATION = ("Cora_ML", "DBLP", "Cora_full")
+NAMES = {"tu": TU, "planetoid": PLANETOID, "citation": CITATION, "ppi": ("PPI",)}
+"""What is known by its name alone, by what may stand before it with a colon."""
+CORA_FULL = "cora"
+"""PyTorch Geometric's name of Cora_full, and of its folder."""
 
 FEW_DEGREES, DEGREES = 10, 100
 """Where one-hot degrees are capped: lower for the data sets of large graphs."""
 LARGE = ("DD", "REDDIT-BINARY", "REDDIT-MULTI-5K")
+
+
+def plain_name(name: str) -> str:
+    """Return the shortest name of a data set: MUTAG for tu:MUTAG."""
+    kind, _, own = name.rpartition(":")
+    return own if own in NAMES.get(kind, ()) else name
 
 
 def load_task(name: str, root: Path | None) -> Task:
@@ -46,14 +56,11 @@ def load_task(name: str, root: Path | None) -> Task:
     ValueError where there is none of the name, or where it cannot be learned from.
     """
     kind, _, own = name.rpartition(":")
-    loaders: dict[str, tuple[tuple[str, ...], Callable[[str, Path | None], Task]]] = {
-        "tu": (TU, _tu),
-        "planetoid": (PLANETOID, _planetoid),
-        "citation": (CITATION, _citation),
-        "ppi": (("PPI",), _ppi),
-    }
-    for prefix, (names, load) in loaders.items():
-        if kind == prefix or (not kind and own in names):
+    loaders: dict[str, Callable[[str, Path | None], Task]] = {
+        "tu": _tu, "planetoid": _planetoid, "citation": _citation, "ppi": _ppi
+    }  # fmt: skip
+    for prefix, load in loaders.items():
+        if kind == prefix or (not kind and own in NAMES[prefix]):
             return load(own, root)
     if kind:
         task = resolve(name)(root)
@@ -63,7 +70,7 @@ def load_task(name: str, root: Path | None) -> Task:
                 f"{type(task).__name__}"
             )
         return task
-    known = [one for names, _ in loaders.values() for one in names]
+    known = [one for names in NAMES.values() for one in names]
     near = difflib.get_close_matches(own, known, n=1, cutoff=0.0)[0]
     raise ValueError(
         f"data.name {name} is not known: did you mean {near}? There are {', '.join(known)}, any "
@@ -155,8 +162,9 @@ def _planetoid(name: str, root: Path | None) -> Task:
 
 def _citation(name: str, root: Path | None) -> Task:
     """CitationFull has no split: as for Planetoid, 20 nodes a class, 500, and 1000 are drawn."""
-    with _raw(root, "citation", name.lower()) as folder, _safely():
-        data = CitationFull(str(folder), name)[0]
+    theirs = CORA_FULL if name == "Cora_full" else name.lower()
+    with _raw(root, "citation", theirs) as folder, _safely():
+        data = CitationFull(str(folder), theirs)[0]
     draws = torch.Generator().manual_seed(0)
     order = torch.randperm(data.num_nodes, generator=draws)
     labels = data.y[order]

@@ -126,6 +126,16 @@ def small(drawing: Drawing) -> tuple[nn.Module, Tensor]:
     return rebuild(drawing.factory, drawing.arguments, state, source=Path(drawing.factory)), inputs
 
 
+def built_maskers(drawing: Drawing) -> dict[int, Masker]:
+    """Return the masker of each round that has one."""
+    maskers = {}
+    for number, state in drawing.maskers.items():
+        masker = Masker(**drawing.masker_arguments)
+        masker.load_state_dict(state)
+        maskers[number] = masker.eval()
+    return maskers
+
+
 def save(directory: Path, drawing: Drawing, found: Mapping[str, Any]) -> None:
     """Write a ticket; `found` goes into its card as well."""
     network, inputs = small(drawing)

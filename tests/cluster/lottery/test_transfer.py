@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from secateur.cluster.lottery.drawn import Drawn
-from secateur.cluster.lottery.icpg import draw_all
+from secateur.cluster.lottery.graph_record import MASKERS_REMOVE, GraphRecord
 from secateur.cluster.lottery.lottery import lottery_of, masker_of, plan_of, splits_of
-from secateur.cluster.lottery.rounds import Unit
+from secateur.cluster.lottery.rounds import Row, Unit
+from secateur.cluster.lottery.stages import draw_all
 from secateur.cluster.lottery.transfer import Transfer
 from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.checked import ConfigError
@@ -95,6 +96,32 @@ def test_other_graphs_are_thinned_by_each_rounds_masker_in_turn(given):
     assert counts.tolist() == torch.round(task.graphs.edge_ends.diff() * 0.8**3).tolist()
 
 
+@pytest.mark.parametrize(
+    ("icpg", "fold"), [({"use": 1}, 0), ({"seeds": [0, 3]}, 1), ({"seeds": [3]}, 1)]
+)
+def test_the_same_fold_chooses_whichever_folds_and_seeds_are_run(given, icpg, fold):
+    mine, task = borrowing(given, icpg=icpg), wheels(lonely=True)
+    unit = Unit(mine.icpg.seeds[-1], fold, "transfer")
+    kept = drawn_by(Transfer(mine, task, unit), mine, task, unit)[-1]
+    theirs = Drawn(given, Unit(0, fold, "icpg")).kept(3)[0]
+    assert torch.equal(kept.edges, theirs.edges)
+
+
+@pytest.mark.parametrize(
+    ("icpg", "message"),
+    [
+        ({"use": 3}, r"icpg.use must be at most 2, as many folds as .* has run, got 3: maskers of"),
+        ({"selection": "paper"}, "icpg.selection must be honest, as in .*, got paper: maskers of"),
+        ({"folds": 4}, "icpg.folds must be 5, as in .*, got 4: maskers of the same data must not"),
+    ],
+)
+def test_maskers_that_have_seen_the_test_part_are_refused(given, icpg, message):
+    mine = borrowing(given, icpg=icpg)
+    unit = Unit(0, mine.icpg.use - 1, "transfer")
+    with pytest.raises(ConfigError, match=message):
+        Transfer(mine, wheels(lonely=True), unit)
+
+
 def test_what_they_cannot_choose_is_refused(given):
     unit = Unit(0, 0, "transfer")
     with pytest.raises(ConfigError, match=r"has no 4 rounds of .*choose fewer icpg.rounds"):
@@ -104,3 +131,15 @@ def test_what_they_cannot_choose_is_refused(given):
     task = replace(task, graphs=replace(task.graphs, features=wider))
     with pytest.raises(ConfigError, match=rf"read other features than the {wider.shape[1]} of whe"):
         Transfer(borrowing(given), task, unit)
+
+
+def test_what_should_be_gone_is_what_the_other_runs_rounds_remove(given, tmp_path):
+    mine = borrowing(given, icpg={"edges": 0.05}).model_dump(mode="json")
+    facts = {"config": mine, METHOD: "icpg", MASKERS_REMOVE: 0.2}
+    record = GraphRecord(tmp_path, Journal.create(tmp_path, facts))
+    for variant, number in (("dense", 0), ("transfer", 2)):
+        row = Row(variant, 0, 0, number, 0.3, 0.0, 1, 0.5, 0.5, 0.5, 1.0, 1.0)
+        Drawn(tmp_path, Unit(0, 0, variant)).played(number, row)
+    (ticket,) = record.tickets().tickets
+    assert ticket.nominal_edges == pytest.approx(1 - 0.8**2)
+    assert ticket.nominal_weights == 0

@@ -26,6 +26,15 @@ def test_the_batch_of_all_graphs_is_the_whole():
         assert torch.equal(one, other)
 
 
+def test_a_batch_is_graphs_again():
+    graphs, chosen = wheels(lonely=True).graphs, torch.tensor([7, 48, 2])
+    batch = graphs.batch(chosen)
+    for place, number in enumerate(chosen):
+        mine, theirs = batch.graphs.batch(torch.tensor([place])), graphs.batch(number[None])
+        assert torch.equal(mine.features, theirs.features)
+        assert torch.equal(mine.edges, theirs.edges)
+
+
 def test_a_graph_without_edges_keeps_its_nodes():
     graphs = wheels(lonely=True).graphs
     batch = graphs.batch(torch.tensor([48, 49]))

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import pytest
 import torch
 from torch import Tensor
@@ -52,4 +54,13 @@ def test_other_weights_go_in_the_order_of_targets():
     x = drawn(NODES, 2).float()
     numbers = torch.arange(1.0, EDGES.shape[1] + 1)
     edges = torch.stack([neighbours.sources, neighbours.targets])
-    torch.testing.assert_close(neighbours.weighed(numbers).sum(x), by_messages(x, edges, numbers))
+    torch.testing.assert_close(neighbours.sum(x, numbers), by_messages(x, edges, numbers))
+
+
+def test_edges_are_sorted_by_source_once_whatever_they_weigh(monkeypatch):
+    neighbours = Neighbours.of(EDGES, None, NODES)
+    sort = Mock(wraps=torch.argsort)
+    monkeypatch.setattr(torch, "argsort", sort)
+    for _ in range(3):
+        neighbours.sum(drawn(NODES, 2).float(), torch.rand(EDGES.shape[1])).sum().backward()
+    assert sort.call_count == 1

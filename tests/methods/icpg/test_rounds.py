@@ -144,6 +144,13 @@ def test_other_variants_remove_what_they_say(variant, edges, weights):
     assert (masker is not None) == (variant == "edges")
 
 
+def test_a_round_that_removes_nothing_trains_nothing():
+    one = replace(lottery(), soft=replace(RECIPE, learning_rate=1e30))  # or it would diverge
+    one = replace(one, plan=Plan((Step(0.0, 0.0),), "nominal", "directed"))
+    kept, masker = one.draw(one.begin())
+    assert (kept.round, kept.edges_gone, kept.weights_gone, masker) == (1, 0.0, 0.0, None)
+
+
 @pytest.mark.parametrize("variant", ["icpg", "random", "ugs"])
 def test_nodes_of_one_graph_are_told_apart(variant):
     one = lottery(one_graph(), variant, dropout=0.0)

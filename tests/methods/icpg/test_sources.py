@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
-from secateur.methods.icpg.sources import load_task
+from secateur.methods.icpg.sources import load_task, plain_name
 from wheels import ring, wheels
 
 
@@ -155,3 +156,25 @@ def test_mutag_is_as_published(real_data):
     assert len(graphs) == 188
     assert graphs.edges.shape == (2, 7442)
     assert torch.bincount(graphs.labels).tolist() == [63, 125]
+
+
+def test_a_name_is_the_same_with_its_collection():
+    assert plain_name("tu:MUTAG") == plain_name("MUTAG")
+    assert plain_name("mine:MUTAG") != plain_name("MUTAG")
+    assert plain_name("citation:CiteSeer") != plain_name("CiteSeer")
+
+
+def test_all_of_cora_is_read_from_its_raw_file(tmp_path):
+    raw = tmp_path / "citation" / "cora" / "raw"
+    raw.mkdir(parents=True)
+    adjacency = np.zeros((60, 60))
+    adjacency[tuple(ring(60, False))] = 1
+    parts: dict[str, object] = {"labels": np.arange(60) % 2}
+    for name, matrix in (("adj", csr_matrix(adjacency)), ("attr", csr_matrix(np.eye(60)))):
+        for kind in ("data", "indices", "indptr", "shape"):
+            parts[f"{name}_{kind}"] = getattr(matrix, kind)
+    np.savez(raw / "cora.npz", **parts)
+    task = load_task("Cora_full", tmp_path)
+    assert (task.name, task.classes) == ("Cora_full", 2)
+    assert task.graphs.edges.shape == (2, 120)
+    assert len(task.split.train) == 40
