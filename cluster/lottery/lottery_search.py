@@ -133,17 +133,16 @@ class Leader:
 def work(config: GraphConfig, task: Task, run: Path, *, rank: int, workers: int) -> None:
     """Evaluate the candidates whose turn is this worker's; the first worker searches as well."""
     assert config.search is not None
-    evaluate = evaluator(config, task, run)
+    budget, evaluate = config.search.evaluations, evaluator(config, task, run)
     leader = Leader(config, run) if rank == 0 else None
-    for number in range(rank, config.search.evaluations, workers):
+    for number in range(rank, budget, workers):
         candidate = _next(run, number, leader)
         if candidate is None:
             return
         if found_of(run, number) is None:
             write_found(run, evaluate(candidate))
-    while leader is not None and not leader.is_over:  # others may want more
-        leader.advance()
-        time.sleep(WAITING_S)
+    if leader is not None:
+        _next(run, budget - 1, leader)  # which may be another one's
 
 
 def _next(run: Path, number: int, leader: Leader | None) -> Candidate | None:
@@ -152,10 +151,10 @@ def _next(run: Path, number: int, leader: Leader | None) -> Candidate | None:
     while time.monotonic() <= until:
         if leader is not None:
             leader.advance()
-        if (candidate := asked_of(run, number)) is not None:
-            return candidate
         if asks_no_more(run):
             return None
+        if (candidate := asked_of(run, number)) is not None:
+            return candidate
         time.sleep(WAITING_S)
     raise TimeoutError(
         f"candidate {number} must be asked for within {PATIENCE_S / 3600:g} h, {run / ASKED} does "

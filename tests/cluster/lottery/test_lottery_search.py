@@ -134,7 +134,7 @@ def test_a_candidate_that_diverges_is_lost_and_the_search_goes_on(tmp_path, monk
 def test_a_search_without_a_dense_network_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(Lottery, "play", Mock(side_effect=FloatingPointError("not finite")))
     work(config(), wheels(), tmp_path, rank=0, workers=1)
-    assert [one.number for one in every_lost(tmp_path)] == [0, 1, 2]
+    assert [one.number for one in every_lost(tmp_path)] == [0]
 
 
 def test_nobody_waits_for_ever(tmp_path, monkeypatch):
