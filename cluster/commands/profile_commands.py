@@ -143,7 +143,7 @@ def _sweep(
 def _graph(name: str, root: Path | None, shape: str | None, sizes: tuple[str, ...]) -> "Graph":
     from ..profiling.profile import graph_of
 
-    given = dict(map(parse_override, sizes))
+    given = dict(parse_override(text, "--size") for text in sizes)
     for key, size in given.items():
         if type(size) is not int or size < 1:
             raise click.UsageError(f"--size {key} expects a whole number from 1 on, got {size!r}")
@@ -152,5 +152,5 @@ def _graph(name: str, root: Path | None, shape: str | None, sizes: tuple[str, ..
 
 def _settings(text: str) -> Latency:
     """Read what --target was given."""
-    given = dict(parse_override(part) for part in text.split(",") if part)
+    given = dict(parse_override(part, "--target") for part in text.split(",") if part)
     return checked(Latency, given, source="--target")
