@@ -138,7 +138,12 @@ def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     from ..run import Run, opened
 
     found = opened(run, on=on)
-    values = found.status(at) if isinstance(found, Run) else found.status()
+    if isinstance(found, Run):
+        values = found.status(at)
+    elif at is None:
+        values = found.status()
+    else:
+        raise click.UsageError(f"--at is for a search, {run} is a training")
     if as_json:
         click.echo(json.dumps(values))
         return

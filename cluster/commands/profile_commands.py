@@ -66,6 +66,8 @@ def profile(
     --target may be given several times.
     """
     if cuts is not None:
+        if sizes:
+            raise click.UsageError("--size is for profiling a graph, not for --sweep: leave it out")
         asked = [_settings(text) for text in targets or ("",)]
         _sweep(model, cuts, asked, root=data_root, shape=shape, as_json=as_json)
         return

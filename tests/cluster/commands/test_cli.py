@@ -2,6 +2,7 @@ import pytest
 
 from secateur.actors.job import Answer
 from secateur.cluster.commands.cli import main
+from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.config import check_config
 from secateur.cluster.storage.artifacts import Artifacts
 from secateur.cluster.storage.journal import Journal
@@ -124,6 +125,12 @@ def test_a_run_without_an_evaluation_has_no_front_yet(capsys, tmp_path):
     assert main(["status", str(tmp_path)]) == 0
     assert "stopped" in capsys.readouterr().out
     assert "has no evaluation yet" in refused(capsys, "front", str(tmp_path))
+
+
+def test_a_training_has_no_status_after_so_many_evaluations(capsys, tmp_path):
+    Journal.create(tmp_path, {"config": {}, METHOD: "icpg"}).close()
+    errors = refused(capsys, "status", str(tmp_path), "--at", "3")
+    assert errors == f"secateur: --at is for a search, {tmp_path} is a training"
 
 
 def test_a_folder_without_an_exported_network_is_refused(capsys, tmp_path):

@@ -119,6 +119,7 @@ def test_two_graphs_are_compared_in_turns(tiny, tmp_path, graphs, capsys):
         (["nothing"], "'nothing' is no model"),
         (["{whole}", "--size", "height"], "--size expects key=value, got 'height'"),
         (["{whole}", "--size", "height=0"], "--size height expects a whole number from 1 on"),
+        (["{whole}", "--sweep", "1", "--size", "height=1"], "--size is for .*, not for --sweep"),
     ],
 )
 def test_what_cannot_be_profiled_is_named_in_one_line(tmp_path, graphs, capsys, arguments, told):
