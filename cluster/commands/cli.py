@@ -136,6 +136,7 @@ def resume(run: Path, on: str | None, address: str | None) -> None:
 def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     """Tell how far RUN is."""
     from ..run import Run, opened
+    from .printed import print_status
 
     found = opened(run, on=on)
     if isinstance(found, Run):
@@ -147,9 +148,7 @@ def status(run: Path, on: str | None, at: int | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values))
         return
-    for name, value in values.items():
-        shown = f"{value:.4f}" if isinstance(value, float) else value
-        click.echo(f"{name:<13} {shown}")
+    print_status(values)
 
 
 @cli.command()
