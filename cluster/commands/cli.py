@@ -236,7 +236,7 @@ def report(run: Path, beside: tuple[Path, ...]) -> None:
     if method is not None and beside:
         raise click.UsageError(f"--beside is for a search, {run} is a training")
     if method is None:
-        others = [Record(path).results() for path in beside]
+        others = [(path, Record(path).results()) for path in beside]
         written = write_report(Record(run, journal).results(), run, others)
     elif method == "icpg":
         written = write_ticket_report(GraphRecord(run, journal))
