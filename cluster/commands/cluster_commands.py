@@ -1,4 +1,4 @@
-"""Job commands: searches as jobs of a Ray cluster - submit, attach, stop."""
+"""Cluster commands: a Ray cluster, and searches as its jobs - doctor, submit, attach, stop."""
 
 from pathlib import Path
 
@@ -6,6 +6,31 @@ import click
 
 from ..settings.config import read_config
 from .options import artifacts_option, journal_option, overrides, server_option, set_option
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--address", default="auto", show_default=True, help="Ray cluster: HEAD:6379, or auto."
+)
+@click.pass_context
+def doctor(context: click.Context, config: Path | None, address: str) -> None:
+    """Tell what a Ray cluster has for a search, with CONFIG for that one, and what to do.
+
+    The exit code is 1 where something is to be looked at.
+    """
+    from ..on_ray.doctor import examine
+    from ..on_ray.ray_cluster import ray_at
+
+    checked = read_config(config, {}) if config else None
+    with ray_at(address, cpus=0):
+        findings = list(examine(checked))
+    for finding in findings:
+        click.echo(
+            f"ok    {finding.seen}" if finding.well else f"look  {finding.seen}: {finding.advice}"
+        )
+    if not all(finding.well for finding in findings):
+        context.exit(1)
 
 
 @click.command()

@@ -1,0 +1,96 @@
+"""Search commands: `secateur search` and `secateur resume`."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ..settings.config import read_config
+from .options import (
+    address_option,
+    artifacts_option,
+    journal_option,
+    on_option,
+    overrides,
+    run_argument,
+    set_option,
+)
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
+@click.option("--evaluations", type=int, help="Budget: candidates to measure.")
+@click.option("--evaluators", type=int, help="Processes that measure accuracy.")
+@click.option("--seed", type=int, help="Seed of every random choice.")
+@click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
+@set_option
+@journal_option
+@artifacts_option
+@click.option("--resume", is_flag=True, help="Go on where --run holds the run already.")
+@address_option
+def search(
+    config: Path | None,
+    run: Path | None,
+    evaluations: int | None,
+    evaluators: int | None,
+    seed: int | None,
+    data_root: str | None,
+    sets: tuple[str, ...],
+    journal: str | None,
+    artifacts: str | None,
+    resume: bool,
+    address: str | None,
+) -> None:
+    """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
+    from ..run import launch
+    from ..runs.progress import watching
+    from .printed import print_files, print_front
+
+    given = {
+        "search.evaluations": evaluations,
+        "workers.evaluators": evaluators,
+        "search.seed": seed,
+        "data.root": data_root,
+    }
+    checked = read_config(config, overrides(sets, given))
+    with watching(Console(stderr=True), checked.quantities) as watcher:
+        finished = launch(
+            checked,
+            run,
+            journal=journal,
+            artifacts=artifacts,
+            address=address,
+            resume=resume,
+            watcher=watcher,
+        )
+    print_front(finished.path, finished.results())
+    print_files(finished.path)
+
+
+@click.command()
+@run_argument
+@on_option
+@address_option
+def resume(run: Path, on: str | None, address: str | None) -> None:
+    """Go on with RUN after any stop, a kill or a power cut included."""
+    from ..run import Run, opened
+    from ..runs.progress import watching
+    from .printed import print_files, print_front, print_trained
+    from .printed_tickets import print_tickets
+
+    found = opened(run, on=on)
+    if found.state == "complete":
+        found.resume()  # its folder may have been lost
+        click.echo(f"{run} is complete: nothing to resume")
+        return
+    shown = found.config.quantities if isinstance(found, Run) else ()
+    with watching(Console(stderr=True), shown) as watcher:
+        found.resume(address=address, watcher=watcher)
+    if isinstance(found, Run):
+        print_front(found.path, found.results())
+        print_files(found.path)
+    elif found.method == "icpg":
+        print_tickets(found.path)
+    else:
+        print_trained(found.path, found.status())
