@@ -75,6 +75,16 @@ def require_folder_name(name: str) -> None:
         raise ValueError(f"name must do as the name of a folder, got {name!r}")
 
 
+def require_same(config: Model, known: Model, run: Path) -> None:
+    """Refuse a configuration that is not the one that a run was launched with."""
+    if found := _first_difference(config, known):
+        key, asked, held = found
+        raise ValueError(
+            f"{run} holds a run with {key} {held!r}, not {asked!r}: choose another --run, or give "
+            f"the same configuration again"
+        )
+
+
 def as_yaml(config: BaseModel) -> str:
     """A configuration as a file that gives the same one back."""
     return yaml.dump(config.model_dump(mode="json"), Dumper=_WrittenYaml, sort_keys=False)
@@ -152,3 +162,15 @@ def _types(annotation: Any) -> Sequence[Any]:
     if typing.get_origin(annotation) in (typing.Union, UnionType):
         return [one for one in typing.get_args(annotation) if one is not NoneType]
     return [annotation]
+
+
+def _first_difference(one: BaseModel, other: BaseModel) -> tuple[str, Any, Any] | None:
+    """The first key path at which two configurations differ, and what each has there."""
+    for name in type(one).model_fields:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if isinstance(mine, BaseModel) and isinstance(theirs, BaseModel):
+            if found := _first_difference(mine, theirs):
+                return f"{name}.{found[0]}", *found[1:]
+        elif mine != theirs:
+            return name, mine, theirs
+    return None
