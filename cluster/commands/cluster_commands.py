@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..settings.config import read_config
-from .options import artifacts_option, journal_option, overrides, server_option, set_option
+from .options import key_option, overrides, search_options, server_option, set_option
 
 
 @click.command()
@@ -39,17 +39,14 @@ def doctor(context: click.Context, config: Path | None, address: str) -> None:
 @click.option(
     "--run", metavar="FOLDER", help="The run's, on the cluster; one that is there goes on."
 )
-@click.option("--data-root", metavar="FOLDER", help="Data and weights on the cluster.")
+@key_option("--data-root", "data.root", metavar="FOLDER", help="Data and weights on the cluster.")
 @set_option
-@journal_option
-@artifacts_option
+@search_options
 @click.option("--no-follow", is_flag=True, help="Leave at once; the job goes on.")
 def submit(
     config: Path,
     address: str,
     run: str | None,
-    data_root: str | None,
-    sets: tuple[str, ...],
     journal: str | None,
     artifacts: str | None,
     no_follow: bool,
@@ -58,7 +55,7 @@ def submit(
     from ..on_ray.jobs import Submission, command, follow, job_server
     from ..on_ray.jobs import submit as send
 
-    checked = read_config(config, overrides(sets, {"data.root": data_root}))
+    checked = read_config(config, overrides())
     submission = Submission.of(checked, run, journal, artifacts)
     server = job_server(address)
     send(server, submission)

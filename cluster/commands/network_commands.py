@@ -10,13 +10,16 @@ from rich.console import Console
 
 from ..settings.config import CriterionName
 from .options import (
+    data_root_option,
     image_shape,
     json_option,
+    key_option,
     model_options,
     overrides,
     require_new,
     run_argument,
     set_option,
+    training_options,
     whole_numbers,
 )
 
@@ -57,28 +60,19 @@ def export(run: Path, choice: str, target: Path) -> None:
     multiple=True,
     help="knee, fastest, most-accurate, all (of these) or an id; may be given several times.",
 )
-@click.option("--epochs", type=int, help="Passes over the training images.")
-@click.option("--workers", type=int, help="Processes that train one network together.")
-@click.option("--gpu", is_flag=True, default=None, help="Give every worker a GPU.")
+@key_option("--epochs", "finetune.epochs", type=int, help="Passes over the training images.")
+@training_options
 @set_option
-def finetune(
-    run: Path,
-    choices: tuple[str, ...],
-    epochs: int | None,
-    workers: int | None,
-    gpu: bool | None,
-    sets: tuple[str, ...],
-) -> None:
+def finetune(run: Path, choices: tuple[str, ...]) -> None:
     """Train networks of RUN further, taught by the dense one, and put them into its front."""
     from ..runs.progress import watching
     from ..runs.record import FINETUNED, Record
     from ..training.finetune import finetune_members
     from .printed import print_finetuned
 
-    given = {"finetune.epochs": epochs, "finetune.workers": workers, "finetune.gpu": gpu}
     record = Record(run)
     with watching(Console(stderr=True), record.config.quantities) as watcher:
-        pairs = finetune_members(record, choices, overrides(sets, given), watcher)
+        pairs = finetune_members(record, choices, overrides(), watcher)
     print_finetuned(pairs, run / FINETUNED)
     click.echo(f"report    {run / 'report.html'}")
 
@@ -86,7 +80,7 @@ def finetune(
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--data", required=True, help="A data set: cifar10, digits or an import path.")
-@click.option("--data-root", type=click.Path(path_type=Path), help="Folder with the data.")
+@data_root_option
 @click.option("--split", type=click.Choice(["search", "final"]), default="final", show_default=True)
 @json_option
 def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_json: bool) -> None:
@@ -108,7 +102,7 @@ def evaluate(directory: Path, data: str, data_root: Path | None, split: str, as_
 @model_options
 @json_option
 def inspect(
-    model: str, data_root: Path | None, shape: str | None, scope: Any, as_json: bool
+    model: str, shape: str | None, data_root: Path | None, scope: Any, as_json: bool
 ) -> None:
     """List the groups of channels of MODEL that can be cut, and what cannot."""
     from ...methods.models.named import load_model
@@ -135,8 +129,8 @@ def inspect(
 @click.option("--to", "target", required=True, type=click.Path(path_type=Path))
 def cut(
     model: str,
-    data_root: Path | None,
     shape: str | None,
+    data_root: Path | None,
     scope: Any,
     keep: float | None,
     widths: str | None,

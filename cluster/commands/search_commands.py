@@ -8,52 +8,31 @@ from rich.console import Console
 from ..settings.config import read_config
 from .options import (
     address_option,
-    artifacts_option,
-    journal_option,
+    launch_options,
     on_option,
     overrides,
     run_argument,
-    set_option,
+    search_options,
 )
 
 
 @click.command()
-@click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
-@click.option("--evaluations", type=int, help="Budget: candidates to measure.")
-@click.option("--evaluators", type=int, help="Processes that measure accuracy.")
-@click.option("--seed", type=int, help="Seed of every random choice.")
-@click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
-@set_option
-@journal_option
-@artifacts_option
-@click.option("--resume", is_flag=True, help="Go on where --run holds the run already.")
-@address_option
+@launch_options
+@search_options
 def search(
     config: Path | None,
     run: Path | None,
-    evaluations: int | None,
-    evaluators: int | None,
-    seed: int | None,
-    data_root: str | None,
-    sets: tuple[str, ...],
-    journal: str | None,
-    artifacts: str | None,
     resume: bool,
     address: str | None,
+    journal: str | None,
+    artifacts: str | None,
 ) -> None:
     """Search with the YAML file CONFIG; without one, prune a network for handwritten digits."""
     from ..run import launch
     from ..runs.progress import watching
     from .printed import print_files, print_front
 
-    given = {
-        "search.evaluations": evaluations,
-        "workers.evaluators": evaluators,
-        "search.seed": seed,
-        "data.root": data_root,
-    }
-    checked = read_config(config, overrides(sets, given))
+    checked = read_config(config, overrides())
     with watching(Console(stderr=True), checked.quantities) as watcher:
         finished = launch(
             checked,

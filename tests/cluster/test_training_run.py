@@ -3,6 +3,7 @@
 import pytest
 
 import secateur
+from secateur.cluster.commands.cli import main
 from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.config import Config
 from secateur.cluster.settings.graph_config import check_graph_config, settled
@@ -60,3 +61,20 @@ def test_a_training_of_another_configuration_does_not_go_on(folder, method, chan
 def test_another_kind_of_run_does_not_go_on_as_a_training(folder, method, told):
     with pytest.raises(ValueError, match=told):
         secateur.train(GIVEN[method], folder, method=method, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "asked", "told"),
+    [
+        ("clad", ("clad", "--seed", "3"), "finetune.seed 0, not 3"),
+        ("icpg", ("icpg", "--set", "data.name=wheels:task", "--workers", "3"), "'auto', not 3"),
+    ],
+    indirect=["folder"],
+)
+def test_the_command_goes_on_with_a_training_of_the_same_configuration_alone(
+    folder, asked, told, capsys
+):
+    assert main(["train", *asked, "--run", str(folder)]) == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert main(["train", *asked, "--run", str(folder), "--resume"]) == 2
+    assert told in capsys.readouterr().err

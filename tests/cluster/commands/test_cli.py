@@ -158,6 +158,18 @@ def test_an_export_of_a_network_that_was_changed_is_refused(capsys, tmp_path):
     assert "dense.safetensors is not what the run left there" in errors
 
 
+@pytest.mark.parametrize("given", ["--seed=-1", "--set=finetune.seed=-1"])
+def test_a_fine_tuning_by_impossible_settings_is_refused(capsys, tmp_path, given):
+    Journal.create(tmp_path, {"config": {}, "groups": []}).close()
+    errors = refused(capsys, "finetune", str(tmp_path), "--pick", "knee", given)
+    assert "finetune.seed: should be greater than or equal to 0, got -1" in errors
+
+
+def test_an_option_goes_before_a_key_that_is_set(capsys, tmp_path):
+    given = ("--evaluations", "0", "--set", "search.evaluations=7")
+    assert "got 0" in refused(capsys, "search", "--run", str(tmp_path / "run"), *given)
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
