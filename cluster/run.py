@@ -10,7 +10,8 @@ from typing import Any
 from .runs.progress import Silent, Watcher
 from .runs.record import METHOD, Record
 from .runs.results import Member, Results
-from .settings.config import Config, check_config, require_same
+from .settings.checked import require_same
+from .settings.config import Config, check_config, with_absolute_paths
 from .storage.artifacts import ELSEWHERE, absolute
 from .storage.journal import Journal
 from .storage.run_folder import TAKEN, folder_for
@@ -151,7 +152,7 @@ def _existing(
             f"{directory} holds a training, no search: choose another --run, or go on with it by: "
             f"secateur resume {directory}"
         )
-    require_same(config, record.config, directory)
+    require_same(with_absolute_paths(config), record.config, directory)
     if (held := record.journal.fact(ELSEWHERE)) != artifacts:
         raise ValueError(f"--artifacts must be {held}, as {directory} has it, got {artifacts}")
     return Run(record)

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from .runs.progress import Silent, Watcher
 from .runs.record import METHOD
-from .settings.config import Config, check_config
+from .settings import graph_config
+from .settings.checked import require_same
+from .settings.config import Config, check_config, with_absolute_paths
 from .settings.graph_config import GraphConfig, check_graph_config
 from .storage.journal import Journal
 from .storage.run_folder import TAKEN, folder_for
@@ -74,13 +76,14 @@ def train(
     *,
     method: Method = "clad",
     address: str | None = None,
+    resume: bool = False,
     watcher: Watcher | None = None,
 ) -> TrainingRun:
     """Run a training from the beginning and return it, complete.
 
     `clad` learns pruning criteria, cuts once and fine-tunes; `icpg` draws lottery tickets of a
     graph network. Args and errors are those of `launch`; plain values are read as the method's
-    configuration.
+    configuration. A training that is gone on with is one of the same method.
     """
     if isinstance(config, Mapping):
         check = check_graph_config if method == "icpg" else check_config
@@ -88,10 +91,37 @@ def train(
     method = "icpg" if isinstance(config, GraphConfig) else "clad"
     directory = folder_for(config.name, run)
     if Journal.exists(directory):
-        raise ValueError(TAKEN.format(directory))
+        if not resume:
+            raise ValueError(TAKEN.format(directory))
+        return _existing(directory, config, method).resume(address=address, watcher=watcher)
     start = import_module(_HOMES[method], __package__).start
     start(config, directory, watcher or Silent(), address=address)
     return open_training(directory)
+
+
+def _existing(directory: Path, config: Config | GraphConfig, method: Method) -> TrainingRun:
+    """Open the training of a folder, or refuse where it is not the one that is asked for."""
+    journal = Journal.open(directory)
+    if (held := journal.fact(METHOD)) != method:
+        raise ValueError(
+            f"{directory} holds {f'a training by {held}' if held else 'a search'}, not a training "
+            f"by {method}: choose another --run, or go on with it by: secateur resume {directory}"
+        )
+    run = TrainingRun(directory, journal)
+    require_same(_as_launched(config, run.config), run.config, directory)
+    return run
+
+
+def _as_launched(config: Config | GraphConfig, known: Config | GraphConfig) -> Config | GraphConfig:
+    """A configuration as a run that is begun with it keeps it; a `known` one tells the graphs."""
+    if isinstance(config, Config):
+        return with_absolute_paths(config)
+    assert isinstance(known, GraphConfig)
+    from .lottery.lottery import task_of
+
+    task = task_of(known)
+    config = graph_config.with_absolute_paths(config)
+    return graph_config.settled(config, task.level, published=task.split is not None)
 
 
 def open_training(path: str | Path, *, on: str | None = None) -> TrainingRun:

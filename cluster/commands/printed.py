@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ...actors.job import DEVICE
 from ...search.candidate import Estimate
 from ..runs.quantity import Quantity, quantities
 from ..runs.results import Member, Results
@@ -57,6 +58,13 @@ def print_front(path: Path, results: Results) -> None:
             + ("" if kept else "; shown is the one that comes nearest")
             + (f"; {results.spared} more were spared the evaluators" if results.spared else "")
         )
+
+
+def print_status(values: Mapping[str, Any]) -> None:
+    """Print how far a run is, a line for each value."""
+    width = max(13, *map(len, values))
+    for name, value in values.items():
+        click.echo(f"{name:<{width}} {_told(name, value)}")
 
 
 def print_files(path: Path) -> None:
@@ -120,6 +128,29 @@ def print_card(card: Mapping[str, Any]) -> None:
         f"certificate   masked and sliced agree within {proof['masked_vs_sliced']:.1e}, PyTorch "
         f"and ONNX Runtime within {proof['torch_vs_onnx']:.1e}, on {proof['images']} images"
     )
+
+
+def _told(name: str, value: Any) -> str:
+    """One value of a status, in a line."""
+    if name == DEVICE:
+        from ...methods.measuring.fingerprint import described  # imports ONNX Runtime
+
+        return described(value)
+    if isinstance(value, Mapping):
+        if value.keys() == {"value", "low", "high"}:
+            return _estimated(name, Estimate(**value))
+        return ", ".join(f"{key} {_told(key, one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _estimated(name: str, estimate: Estimate) -> str:
+    """What was measured, with its unit and its interval."""
+    kind = name.removeprefix("dense_").removeprefix("final_")
+    shown = Quantity.of(kind, estimate.value)
+    interval = shown.interval(estimate)
+    return f"{shown.text(estimate.value)} {shown.unit}" + (f" [{interval}]" if interval else "")
 
 
 def _percent(error: Estimate | None) -> str:

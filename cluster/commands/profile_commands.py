@@ -3,44 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..settings.checked import checked, parse_override
 from ..settings.config import Latency
-from .options import image_shape, json_option
+from .options import image_shape, target_options
 
 if TYPE_CHECKING:
     from ..profiling.profile import Graph  # what imports torch is named only
-
-_MODEL = """\b
-    A model is a file MODEL.onnx, a folder that export or cut has written,
-    torchvision:resnet50, cifar10:resnet20 or an import path package.module:factory."""
-
-
-def _target_options(function: Any) -> Any:
-    """Ask on what is measured, and how."""
-    for option in (
-        json_option,
-        click.option("--data-root", type=click.Path(path_type=Path), help="Data and weights."),
-        click.option(
-            "--input", "shape", metavar="C,H,W", help="One image's shape, where no name tells it."
-        ),
-        click.option(
-            "--size", "sizes", multiple=True, metavar="NAME=N", help="A dimension left free."
-        ),
-        click.option(
-            "--target",
-            "targets",
-            multiple=True,
-            metavar="KEY=VALUE,...",
-            help="provider, threads, batch, precision, optimisation, statistic, seconds, interval.",
-        ),
-    ):
-        function = option(function)
-    function.__doc__ = f"{function.__doc__}\n\n{_MODEL}"
-    return function
 
 
 @click.command()
@@ -51,14 +23,14 @@ def _target_options(function: Any) -> Any:
     type=click.IntRange(min=1),
     help="Run MODEL with N random widths instead, and learn what its layers take.",
 )
-@_target_options
+@target_options
 def profile(
     model: str,
     cuts: int | None,
     targets: tuple[str, ...],
     sizes: tuple[str, ...],
-    data_root: Path | None,
     shape: str | None,
+    data_root: Path | None,
     as_json: bool,
 ) -> None:
     """Measure the latency, the memory and, where it can be read, the energy of MODEL.
@@ -66,6 +38,8 @@ def profile(
     --target may be given several times.
     """
     if cuts is not None:
+        if sizes:
+            raise click.UsageError("--size is for profiling a graph, not for --sweep: leave it out")
         asked = [_settings(text) for text in targets or ("",)]
         _sweep(model, cuts, asked, root=data_root, shape=shape, as_json=as_json)
         return
@@ -84,14 +58,14 @@ def profile(
 @click.command()
 @click.argument("one")
 @click.argument("other")
-@_target_options
+@target_options
 def compare(
     one: str,
     other: str,
     targets: tuple[str, ...],
     sizes: tuple[str, ...],
-    data_root: Path | None,
     shape: str | None,
+    data_root: Path | None,
     as_json: bool,
 ) -> None:
     """Tell whether the model OTHER is faster than ONE, timing them in turns."""
@@ -143,7 +117,7 @@ def _sweep(
 def _graph(name: str, root: Path | None, shape: str | None, sizes: tuple[str, ...]) -> "Graph":
     from ..profiling.profile import graph_of
 
-    given = dict(map(parse_override, sizes))
+    given = dict(parse_override(text, "--size") for text in sizes)
     for key, size in given.items():
         if type(size) is not int or size < 1:
             raise click.UsageError(f"--size {key} expects a whole number from 1 on, got {size!r}")
@@ -152,5 +126,5 @@ def _graph(name: str, root: Path | None, shape: str | None, sizes: tuple[str, ..
 
 def _settings(text: str) -> Latency:
     """Read what --target was given."""
-    given = dict(parse_override(part) for part in text.split(",") if part)
+    given = dict(parse_override(part, "--target") for part in text.split(",") if part)
     return checked(Latency, given, source="--target")

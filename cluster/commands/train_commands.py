@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 from ..settings.config import read_config
-from .options import address_option, overrides, set_option
+from .options import key_option, launch_options, overrides, training_options
 
 
 @click.group()
@@ -15,24 +15,9 @@ def train() -> None:
 
 
 @train.command()
-@click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
-@click.option("--seed", type=int, help="Seed of every random choice.")
-@click.option("--data-root", type=click.Path(), help="Folder with data and weights.")
-@click.option("--workers", type=int, help="Processes that train one network together.")
-@click.option("--gpu", is_flag=True, default=None, help="Give every worker a GPU.")
-@set_option
-@address_option
-def clad(
-    config: Path | None,
-    run: Path | None,
-    seed: int | None,
-    data_root: str | None,
-    workers: int | None,
-    gpu: bool | None,
-    sets: tuple[str, ...],
-    address: str | None,
-) -> None:
+@launch_options
+@training_options
+def clad(config: Path | None, run: Path | None, resume: bool, address: str | None) -> None:
     """Learn pruning criteria with the network of the YAML file CONFIG, cut it once, fine-tune it.
 
     Without CONFIG, the demo's network for handwritten digits.
@@ -41,33 +26,21 @@ def clad(
     from ..training_run import train as train_method
     from .printed import print_trained
 
-    given = {
-        "finetune.seed": seed,
-        "data.root": data_root,
-        "finetune.workers": workers,
-        "finetune.gpu": gpu,
-    }
-    checked = read_config(config, overrides(sets, given))
+    checked = read_config(config, overrides())
     with watching(Console(stderr=True), ()) as watcher:
-        finished = train_method(checked, run, address=address, watcher=watcher)
+        finished = train_method(checked, run, address=address, resume=resume, watcher=watcher)
     print_trained(finished.path, finished.status())
 
 
 @train.command()
-@click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Folder to make for the run.")
-@click.option("--data-root", type=click.Path(), help="Folder with graph data sets.")
-@click.option("--workers", type=int, help="Processes, each with folds and variants of its own.")
-@set_option
-@address_option
-def icpg(
-    config: Path | None,
-    run: Path | None,
-    data_root: str | None,
-    workers: int | None,
-    sets: tuple[str, ...],
-    address: str | None,
-) -> None:
+@launch_options
+@key_option(
+    "--workers",
+    "training.workers",
+    type=int,
+    help="Processes, each with folds and variants of its own.",
+)
+def icpg(config: Path | None, run: Path | None, resume: bool, address: str | None) -> None:
     """Draw lottery tickets of a graph network by the YAML file CONFIG: fewer edges and weights.
 
     Without CONFIG, of a GCN on MUTAG.
@@ -77,8 +50,7 @@ def icpg(
     from ..training_run import train as train_method
     from .printed_tickets import print_tickets
 
-    given = {"data.root": data_root, "training.workers": workers}
-    checked = read_graph_config(config, overrides(sets, given))
+    checked = read_graph_config(config, overrides())
     with watching(Console(stderr=True), ()) as watcher:
-        finished = train_method(checked, run, address=address, watcher=watcher)
+        finished = train_method(checked, run, address=address, resume=resume, watcher=watcher)
     print_tickets(finished.path)

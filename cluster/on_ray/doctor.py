@@ -67,7 +67,11 @@ def examine(config: Config | None = None) -> Iterator[Finding]:
     Data and weights are not looked for: the coordinator alone reads them.
     """
     nodes = [_asked(node, config.network.factory if config else None) for node in alive_nodes()]
-    yield from diagnose(nodes, versions(), _profilers(config) if config else ())
+    if config is None:
+        yield from diagnose(nodes, versions())
+    else:
+        timed = bool(config.latencies)
+        yield from diagnose(nodes, versions(), _profilers(config), timed=timed)
 
 
 def _profilers(config: Config) -> list[str]:
@@ -77,9 +81,16 @@ def _profilers(config: Config) -> list[str]:
 
 
 def diagnose(
-    nodes: Sequence[Node], here: Mapping[str, str], wanted: Sequence[str] = ()
+    nodes: Sequence[Node],
+    here: Mapping[str, str],
+    wanted: Sequence[str] = (),
+    *,
+    timed: bool = True,
 ) -> Iterator[Finding]:
-    """Tell what nodes are fit for, beside the versions `here`, and of the profilers `wanted`."""
+    """Tell what nodes are fit for, beside the versions `here`, and of the profilers `wanted`.
+
+    Where no latency is `timed`, none has to be there.
+    """
     cpus, gpus = (sum(node.resources.get(kind, 0.0) for node in nodes) for kind in ("CPU", "GPU"))
     yield Finding(
         cpus >= 1,
@@ -89,7 +100,7 @@ def diagnose(
     profilers = [(name, node.name) for node in nodes for name in node.profilers]
     joining = """ray start --address=HEAD:6379 --resources='{"profiler:NAME": 1}'"""
     yield Finding(
-        bool(profilers),
+        bool(profilers) or not timed,
         ", ".join(f"profiler {name} on {node}" for name, node in profilers) or "no profiler",
         "a search for latency measures on any node: where they differ, join the one that counts by "
         + joining,

@@ -19,14 +19,15 @@ from .picture import ORIGINS, every_network, front_picture, pick_labels, stairs
 
 
 def write_report(
-    results: Results, directory: Path, beside: Sequence[Results] = ()
+    results: Results, directory: Path, beside: Sequence[tuple[Path, Results]] = ()
 ) -> tuple[Path, Path]:
     """Write `report.html` and `front.png` into a directory and return their paths.
 
-    The hypervolumes of the runs `beside` are drawn with this one's; they must have the same
-    objectives. Each file is replaced whole, so that a page that is being read never breaks.
+    The hypervolumes of the runs `beside`, each with its folder, are drawn with this one's; they
+    must have the same objectives. Each file is replaced whole, so that a page that is being read
+    never breaks.
     """
-    for other in beside:
+    for _, other in beside:
         if other.objectives != results.objectives:
             ours, theirs = (
                 ", ".join(one.name for one in run.objectives) for run in (results, other)
@@ -40,7 +41,7 @@ def write_report(
             f"run {results.name!r} has no measured network yet, and a report compares with the "
             "dense one: report again after the first evaluation"
         )
-    page, picture = _page(results, beside), front_picture(results)
+    page, picture = _page([(directory, results), *beside]), front_picture(results)
     directory.mkdir(parents=True, exist_ok=True)
     return (
         write_whole(directory / "report.html", page.encode()),
@@ -48,7 +49,9 @@ def write_report(
     )
 
 
-def _page(results: Results, beside: Sequence[Results]) -> str:
+def _page(runs: Sequence[tuple[Path, Results]]) -> str:
+    """The page of the first run, with the others beside it."""
+    (_, results), *beside = runs
     known = every_network(results)
     rows = (results.dense, *(one for one in results.front if one.id != results.dense.id))
     return page(
@@ -62,14 +65,16 @@ def _page(results: Results, beside: Sequence[Results]) -> str:
         sizes=_sizes(results),
         labels=pick_labels(results),
         elapsed=duration(results.elapsed_s),
-        facts=_facts(results, beside),
+        facts=_facts(runs),
         beside=beside,
         plotly=Markup(get_plotlyjs()),
     )
 
 
-def _facts(results: Results, beside: Sequence[Results]) -> dict[str, Any]:
+def _facts(runs: Sequence[tuple[Path, Results]]) -> dict[str, Any]:
     """What the page's charts are drawn from, in the units shown."""
+    (_, results), *beside = runs
+    label, *others = _labels(runs)
     error, *costs = quantities(results)
     return {
         "error": _axis(error),
@@ -84,15 +89,24 @@ def _facts(results: Results, beside: Sequence[Results]) -> dict[str, Any]:
         "origins": list(ORIGINS),
         "groups": results.groups,
         "hypervolumes": results.hypervolumes,
-        "beside": [{"label": _label(run), "hypervolumes": run.hypervolumes} for run in beside],
+        "label": label,
+        "beside": [
+            {"label": other, "hypervolumes": run.hypervolumes}
+            for other, (_, run) in zip(others, beside, strict=True)
+        ],
         "surrogates": _surrogates(results),
         "budget": results.budget,
         "chosen": results.picks.get("knee", results.dense.id),
     }
 
 
-def _label(results: Results) -> str:
-    return f"{results.algorithm}, seed {results.seed}"
+def _labels(runs: Sequence[tuple[Path, Results]]) -> list[str]:
+    """Algorithm and seed of each run, and its folder where others have the same."""
+    labels = [f"{run.algorithm}, seed {run.seed}" for _, run in runs]
+    return [
+        label if labels.count(label) == 1 else f"{label}, {folder}"
+        for label, (folder, _) in zip(labels, runs, strict=True)
+    ]
 
 
 def _surrogates(results: Results) -> list[dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 import difflib
 import re
-import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, TypeVar
 
 import yaml
@@ -47,15 +48,15 @@ def read(path: Path | None, overrides: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def parse_override(text: str) -> tuple[str, Any]:
-    """Split `key.path=value`; the value is read as YAML."""
+def parse_override(text: str, option: str = "--set") -> tuple[str, Any]:
+    """Split `key=value`, as an option was given it; the value is read as YAML."""
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise ConfigError(f"--set expects key.path=value, got {text!r}")
+        raise ConfigError(f"{option} expects key=value, got {text!r}")
     try:
         return key, yaml.load(value, _Yaml)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key}: {value!r} is no YAML value") from error
+        raise ConfigError(f"{option} {key}: {value!r} is no YAML value") from error
 
 
 def checked(model: type[Model], values: dict[str, Any], *, source: str) -> Model:
@@ -63,7 +64,7 @@ def checked(model: type[Model], values: dict[str, Any], *, source: str) -> Model
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = [_problem(entry, model) for entry in error.errors()]
+        problems = _problems(error, model)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise ConfigError(f"{source}: {problems[0]}{more}") from error
 
@@ -78,6 +79,16 @@ def require_at_most_all(least: int | None, workers: int | str) -> None:
     """Refuse more `least_workers` than workers, where these are a number; a ValueError says so."""
     if least is not None and isinstance(workers, int) and least > workers:
         raise ValueError(f"least_workers must be at most workers, {workers}, got {least}")
+
+
+def require_same(config: Model, known: Model, run: Path) -> None:
+    """Refuse a configuration that is not the one that a run was launched with."""
+    if found := _first_difference(config, known):
+        key, asked, held = found
+        raise ValueError(
+            f"{run} holds a run with {key} {held!r}, not {asked!r}: choose another --run, or give "
+            f"the same configuration again"
+        )
 
 
 def as_yaml(config: BaseModel) -> str:
@@ -112,33 +123,60 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
     values[last] = value
 
 
-def _problem(entry: Any, model: type[BaseModel]) -> str:
-    path = [str(part) for part in entry["loc"]]
-    where = ".".join(path)
-    if entry["type"] == "extra_forbidden":
-        valid = _keys_at(model, path[:-1])
-        near = difflib.get_close_matches(path[-1], valid, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(valid)}"
-        return f"unknown key {where}: {hint}"
-    message: str = entry["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "should be")
-    return (
-        (f"{where}: " if where else "")
-        + message
-        + ("" if entry["type"] == "value_error" else f", got {entry['input']!r}")
-    )
+def _problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Tell of each wrong value once, whatever number of types it might have had."""
+    told: dict[str, str] = {}
+    expected: dict[str, list[str]] = {}
+    for entry in error.errors():
+        path, valid = _place(model, entry["loc"])
+        where = ".".join(path)
+        if entry["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(path[-1], valid, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"valid keys are {', '.join(valid)}"
+            told[where] = f"unknown key {where}: {hint}"
+            continue
+        message = entry["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+        if entry["type"] != "value_error":
+            expected.setdefault(where, []).append(message)
+            anything = " or ".join(expected[where]).replace(" or should be ", " or ")
+            message = f"{anything}, got {entry['input']!r}"
+        told[where] = f"{where}: {message}" if where else message
+    return list(told.values())
 
 
-def _keys_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    section, keys = model, iter(path)
-    for key in keys:
-        annotation = section.model_fields[key].annotation
-        if typing.get_origin(annotation) is dict:  # its own keys are free
-            annotation = typing.get_args(annotation)[1]
-            next(keys, None)
-        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-            break
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        section = annotation
-    return list(section.model_fields)
+def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """The path of a problem, without the names of a union's types, and the keys valid there."""
+    path: list[str] = []
+    valid: list[str] = []
+    types: Sequence[Any] = (model,)
+    for part in loc:
+        if len(types) > 1:  # `part` names one of them
+            types = ()
+            continue
+        path.append(str(part))
+        fields = getattr(types[0], "model_fields", None) if types else None
+        valid = list(fields or ())
+        if fields is None:  # an entry of a list or a dict
+            types = typing.get_args(types[0])[-1:] if types else ()
+        else:
+            types = _types(fields[part].annotation) if part in fields else ()
+    return path, valid
+
+
+def _types(annotation: Any) -> Sequence[Any]:
+    """What a value may be, besides None."""
+    if typing.get_origin(annotation) in (typing.Union, UnionType):
+        return [one for one in typing.get_args(annotation) if one is not NoneType]
+    return [annotation]
+
+
+def _first_difference(one: BaseModel, other: BaseModel) -> tuple[str, Any, Any] | None:
+    """The first key path at which two configurations differ, and what each has there."""
+    for name in type(one).model_fields:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if isinstance(mine, BaseModel) and isinstance(theirs, BaseModel):
+            if found := _first_difference(mine, theirs):
+                return f"{name}.{found[0]}", *found[1:]
+        elif mine != theirs:
+            return name, mine, theirs
+    return None

@@ -5,7 +5,7 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ...actors.job import LATENCY, Quantity, is_latency, target_of
 from ...methods.measuring.target import Optimisation, Precision, Statistic
@@ -370,25 +370,3 @@ def _folder(model: str) -> str | None:
     """The exported folder that a model's name stands for, where it is one."""
     path = Path(model).expanduser()
     return str(path.absolute()) if path.is_dir() else None
-
-
-def require_same(config: Config, known: Config, run: Path) -> None:
-    """Refuse a configuration that is not the one that a run was launched with."""
-    if found := _first_difference(with_absolute_paths(config), known):
-        key, asked, held = found
-        raise ValueError(
-            f"{run} holds a run with {key} {held!r}, not {asked!r}: choose another --run, or give "
-            f"the same configuration again"
-        )
-
-
-def _first_difference(one: BaseModel, other: BaseModel) -> tuple[str, Any, Any] | None:
-    """The first key path at which two configurations differ, and what each has there."""
-    for name in type(one).model_fields:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        if isinstance(mine, BaseModel):
-            if found := _first_difference(mine, theirs):
-                return f"{name}.{found[0]}", *found[1:]
-        elif mine != theirs:
-            return name, mine, theirs
-    return None

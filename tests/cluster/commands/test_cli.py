@@ -2,6 +2,7 @@ import pytest
 
 from secateur.actors.job import Answer
 from secateur.cluster.commands.cli import main
+from secateur.cluster.runs.record import METHOD
 from secateur.cluster.settings.config import check_config
 from secateur.cluster.storage.artifacts import Artifacts
 from secateur.cluster.storage.journal import Journal
@@ -126,6 +127,12 @@ def test_a_run_without_an_evaluation_has_no_front_yet(capsys, tmp_path):
     assert "has no evaluation yet" in refused(capsys, "front", str(tmp_path))
 
 
+def test_a_training_has_no_status_after_so_many_evaluations(capsys, tmp_path):
+    Journal.create(tmp_path, {"config": {}, METHOD: "icpg"}).close()
+    errors = refused(capsys, "status", str(tmp_path), "--at", "3")
+    assert errors == f"secateur: --at is for a search, {tmp_path} is a training"
+
+
 def test_a_folder_without_an_exported_network_is_refused(capsys, tmp_path):
     errors = refused(capsys, "evaluate", str(tmp_path), "--data", "digits")
     assert "holds no exported network" in errors
@@ -149,6 +156,18 @@ def test_an_export_of_a_network_that_was_changed_is_refused(capsys, tmp_path):
     (run / "dense.safetensors").write_bytes(b"changed")
     errors = refused(capsys, "export", str(run), "--pick", "0", "--to", str(tmp_path / "to"))
     assert "dense.safetensors is not what the run left there" in errors
+
+
+@pytest.mark.parametrize("given", ["--seed=-1", "--set=finetune.seed=-1"])
+def test_a_fine_tuning_by_impossible_settings_is_refused(capsys, tmp_path, given):
+    Journal.create(tmp_path, {"config": {}, "groups": []}).close()
+    errors = refused(capsys, "finetune", str(tmp_path), "--pick", "knee", given)
+    assert "finetune.seed: should be greater than or equal to 0, got -1" in errors
+
+
+def test_an_option_goes_before_a_key_that_is_set(capsys, tmp_path):
+    given = ("--evaluations", "0", "--set", "search.evaluations=7")
+    assert "got 0" in refused(capsys, "search", "--run", str(tmp_path / "run"), *given)
 
 
 @pytest.mark.parametrize(

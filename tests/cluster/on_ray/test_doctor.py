@@ -58,6 +58,12 @@ def test_a_profiler_of_another_name_is_told():
     assert all(one.well for one in diagnose([BOARD], HERE, ["jetson"]))
 
 
+def test_a_search_without_latencies_needs_no_profiler():
+    found = {one.seen: one.well for one in diagnose([HEAD], HERE, timed=False)}
+    assert found["no profiler"]
+    assert all(found.values())
+
+
 def test_versions_are_those_that_are_installed():
     assert versions()["ray"] == ray.__version__
     assert "missing" not in versions().values()

@@ -188,6 +188,9 @@ def test_what_the_head_runs_is_quoted_and_goes_on_with_a_run():
     ("arguments", "expected"),
     [
         (("--set", "serch.seed=1"), "unknown key serch: did you mean search?"),
+        (("--evaluations", "0"), "search.evaluations: should be greater than or equal to 1, got 0"),
+        (("--evaluators", "0"), "workers.evaluators: should be auto or at least 1, got 0"),
+        (("--seed", "-1"), "search.seed: should be greater than or equal to 0, got -1"),
         (("--run", "runs/mine"), "--run must be a path on the cluster that begins with / or ~/"),
         (("--data-root", "data"), "data.root must be a path on the cluster that begins with /"),
         (("--set", "search.warm_start=runs/x"), "search.warm_start must be a path on the cluster"),

@@ -111,13 +111,15 @@ def test_two_graphs_are_compared_in_turns(tiny, tmp_path, graphs, capsys):
     [
         (["{whole}", "--target", "batch=0"], "--target: batch: .*greater than or equal to 1"),
         (["{whole}", "--target", "bach=2"], "unknown key bach: did you mean batch?"),
-        (["{whole}", "--target", "threads"], "expects key.path=value, got 'threads'"),
+        (["{whole}", "--target", "threads"], "--target expects key=value, got 'threads'"),
         (["{whole}", "--target", "provider=cdua"], "no provider is called 'cdua'"),
         (["{whole}", "--target", "provider=qnn"], "the provider qnn is not installed"),
         (["{broken}"], "ONNX Runtime cannot load .*broken.onnx"),
         (["{absent}"], "no file at .*absent.onnx"),
         (["nothing"], "'nothing' is no model"),
+        (["{whole}", "--size", "height"], "--size expects key=value, got 'height'"),
         (["{whole}", "--size", "height=0"], "--size height expects a whole number from 1 on"),
+        (["{whole}", "--sweep", "1", "--size", "height=1"], "--size is for .*, not for --sweep"),
     ],
 )
 def test_what_cannot_be_profiled_is_named_in_one_line(tmp_path, graphs, capsys, arguments, told):

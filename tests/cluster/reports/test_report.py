@@ -358,15 +358,22 @@ def test_the_surrogates_of_what_is_measured_are_drawn_over_the_search(tmp_path):
 
 def test_other_runs_are_drawn_beside(tmp_path):
     other = dataclasses.replace(run_of(40), algorithm="nsga2", seed=7)
-    text = write_report(run_of(60), tmp_path, [other])[0].read_text()
+    text = write_report(run_of(60), tmp_path, [(Path("other"), other)])[0].read_text()
     assert "nsga2, seed 7" in words_of(text.replace(get_plotlyjs(), ""))
     facts = json.loads(re.search(r'id="facts">(.*?)</script>', text, re.DOTALL)[1])
     assert facts["beside"] == [{"label": "nsga2, seed 7", "hypervolumes": list(other.hypervolumes)}]
 
 
+def test_runs_that_are_alike_are_told_apart_by_their_folders(tmp_path):
+    runs = [(Path("runs/again"), run_of(40)), (Path("b"), dataclasses.replace(run_of(9), seed=4))]
+    page = write_report(run_of(60), tmp_path, runs)[0].read_text().replace(get_plotlyjs(), "")
+    legend = f"hamp, seed 3, {tmp_path} hamp, seed 3, runs/again hamp, seed 4"
+    assert legend in words_of(page)
+
+
 def test_only_runs_with_the_same_objectives_stand_beside_each_other(tmp_path):
     with pytest.raises(ValueError, match=r"same objectives can be compared: .* has error, laten"):
-        write_report(run_of(30), tmp_path, [without_latency()])
+        write_report(run_of(30), tmp_path, [(Path("other"), without_latency())])
 
 
 def test_predictions_and_devices_that_have_moved_are_marked(tmp_path):

@@ -87,6 +87,22 @@ def test_an_unknown_key_in_a_nested_section_finds_that_section_s_keys():
     )
 
 
+def test_an_unknown_key_in_a_section_that_may_be_left_out_finds_that_section_s_keys():
+    with pytest.raises(ConfigError, match=r"key search\.evalutions: did you mean evaluations\?"):
+        check_graph_config({"search": {"evalutions": 5}}, source="x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        (0, "greater than or equal to 1 or 'auto', got 0"),
+        ("x", "a valid integer or 'auto', got 'x'"),
+    ],
+)
+def test_a_value_that_may_be_of_two_types_is_one_problem_at_its_own_path(value, match):
+    refused({"finetune": {"threads": value}}, rf"^x\.yaml: finetune\.threads: should be {match}$")
+
+
 @pytest.mark.parametrize(
     ("values", "match"),
     [
@@ -138,9 +154,10 @@ def test_overrides_reach_nested_keys_and_are_read_as_yaml():
 
 
 @pytest.mark.parametrize("text", ["search", "=3", "search=[1"])
-def test_a_malformed_override_is_refused(text):
-    with pytest.raises(ConfigError, match="--set"):
-        parse_override(text)
+@pytest.mark.parametrize("option", ["--set", "--target"])
+def test_a_malformed_override_is_refused(text, option):
+    with pytest.raises(ConfigError, match=f"^{option} "):
+        parse_override(text, option)
 
 
 @pytest.mark.parametrize(
