@@ -8,8 +8,10 @@ Runtime on one core of this machine.
 1. The staircase: ResNet-56 with the same share kept in every inner group, to the channel.
 2. Repeatability: the same networks (cuts of three) measured twice in quiet, and once while another
    process fills the other core now and then, half of the time. Beside this product's protocol stand
-   those of its peers: one call of a fresh session, and the mean of a series whose first calls are
-   counted in. How a protocol orders the networks in quiet and under load is Kendall's tau.
+   those of its peers: one call of a fresh session, the mean of a series whose first calls are
+   counted in, and the mean of as many calls as there is time for in what ours has taken. How a
+   protocol orders the cuts of one network in quiet and under load is Kendall's tau, the mean over
+   the networks; told as well are the seconds that one reading takes.
 3. Proxies: how MACs, parameters and the latency model order networks by their latency. `layers` is
    what is expected before anything of the network was measured, from its layers' sizes, as learned
    from the layers of the other two networks. The model is asked for cuts that it has not seen,
@@ -58,8 +60,10 @@ NETWORKS: dict[str, Callable[[], Any]] = {
     "MobileNetV2": cifar_mobilenet_v2,
 }
 
+OURS = "ours"
+
 SERIES = 30
-"""Calls that a peer takes the mean of, the first ones included."""
+"""Calls that a peer takes the mean of, at least, the first ones included."""
 
 BUSY = """
 import os, sys, time, numpy
@@ -73,7 +77,8 @@ while True:
 """
 """What fills a core for a second, and leaves it alone for one."""
 
-Reading = Callable[[bytes], Estimate]
+Reading = Callable[[bytes, float], Estimate]
+"""Takes a graph, and the seconds that ours has taken for it; what is read is in milliseconds."""
 
 
 def staircase(shares: Sequence[float], protocol: Protocol) -> list[dict[str, float]]:
@@ -110,20 +115,22 @@ def protocols(network: Untrained, protocol: Protocol) -> dict[str, Reading]:
     """Ours, and those of the peers, in milliseconds."""
     meter = TargetMeter(network.onnx(network.pruner.plan.widths), Target(), protocol)
 
-    def series(model: bytes, calls: int) -> Estimate:
+    def series(model: bytes, *, calls: int, seconds: float) -> Estimate:
         session = open_session(model)
         inputs = random_inputs(session, 1)
-        times = []
-        for _ in range(calls):
+        times: list[float] = []
+        until = time.perf_counter() + seconds
+        while len(times) < calls or time.perf_counter() < until:
             began = time.perf_counter()
             session.run(None, inputs)
             times.append(1e3 * (time.perf_counter() - began))
         return Estimate.exact(statistics.mean(times))
 
     return {
-        "ours": lambda model: meter(model).estimate,
-        "one call": lambda model: series(model, 1),
-        "mean with warm-up": lambda model: series(model, SERIES),
+        OURS: lambda model, _: meter(model).estimate,
+        "one call": lambda model, _: series(model, calls=1, seconds=0.0),
+        "mean with warm-up": lambda model, _: series(model, calls=SERIES, seconds=0.0),
+        "mean, as long": lambda model, seconds: series(model, calls=SERIES, seconds=seconds),
     }
 
 
@@ -153,13 +160,17 @@ def repeatability(count: int, protocol: Protocol, other: int | None) -> list[dic
         with busy(core):
             for name, network in made.items():
                 for widths in chosen[name]:
-                    model = network.onnx(widths)
-                    rows += [
-                        {"turn": turn, "network": name, "widths": widths, "protocol": one}
-                        | {"value": found.value, "low": found.low, "high": found.high}
-                        for one, read in readings[name].items()
-                        for found in [read(model)]
-                    ]
+                    model, ours = network.onnx(widths), 0.0
+                    for one, read in readings[name].items():
+                        began = time.perf_counter()
+                        found = read(model, ours)
+                        seconds = time.perf_counter() - began
+                        ours = seconds if one == OURS else ours
+                        rows.append(
+                            {"turn": turn, "network": name, "widths": widths, "protocol": one}
+                            | {"value": found.value, "low": found.low, "high": found.high}
+                            | {"seconds": seconds}
+                        )
     return rows
 
 
@@ -174,20 +185,30 @@ def repeated(rows: list[dict[str, Any]]) -> dict[str, float]:
         first, loaded, again = (
             np.array([row["value"] for row in turns[turn]]) for turn in ("first", "loaded", "again")
         )
-        name = protocol.replace(" ", "_").replace("-", "_")
-        mine = "" if protocol == "ours" else f"_{name}"
+        name = protocol.replace(",", "").replace(" ", "_").replace("-", "_")
+        mine = "" if protocol == OURS else f"_{name}"
         quiet = np.sqrt(first * again)
-        found[f"tau_quiet{mine}"] = float(kendalltau(first, again).statistic)
-        found[f"tau_loaded{mine}"] = float(kendalltau(quiet, loaded).statistic)
+        networks = np.array([row["network"] for row in turns["first"]])
+        found[f"tau_quiet{mine}"] = _tau(first, again, networks)
+        found[f"tau_loaded{mine}"] = _tau(quiet, loaded, networks)
+        found[f"seconds{mine}"] = statistics.mean(row["seconds"] for row in turns["first"])
         found[f"deviation_quiet{mine}"] = float(np.median(np.abs(first / again - 1)))
         found[f"deviation_loaded{mine}"] = float(np.median(np.abs(loaded / quiet - 1)))
-        if protocol == "ours":
+        if protocol == OURS:
             covered = [
                 row["low"] <= value <= row["high"]
                 for row, value in zip(turns["loaded"], quiet, strict=True)
             ]
             found["coverage"] = float(np.mean(covered))
     return found
+
+
+def _tau(one: NDArray[np.float64], other: NDArray[np.float64], networks: NDArray[np.str_]) -> float:
+    """How alike two readings order the cuts of a network, Kendall's tau, its mean over networks."""
+    return statistics.mean(
+        float(kendalltau(one[networks == name], other[networks == name]).statistic)
+        for name in np.unique(networks)
+    )
 
 
 def proxies(count: int, protocol: Protocol) -> list[dict[str, Any]]:

@@ -20,10 +20,8 @@ def print_tickets(path: Path) -> None:
         "vs random", "best epoch's (%)", "time", "thinning",
     ):  # fmt: skip
         table.add_column(title, justify="left" if title == "variant" else "right")
-    dense = f"{100 * found.dense:.2f} ± {100 * found.dense_deviation:.2f}"
-    table.add_row(
-        "dense", "", "", "", dense, "", "", f"{100 * found.dense_best_test:.2f}", "1.00x", ""
-    )
+    dense, best = _score(found.dense, found.dense_deviation), f"{100 * found.dense_best_test:.1f}"
+    table.add_row("dense", "", "", "", dense, "", "", best, "1.00x", "")
     for ticket in found.tickets:
         table.add_row(*_cells(ticket), style="bold" if ticket.wins else "")
     console().print(table)
@@ -32,8 +30,8 @@ def print_tickets(path: Path) -> None:
         click.echo("winning   none: no ticket does as well as the dense network")
     else:
         click.echo(
-            f"winning   down to {_kind(record)} {deepest.round}: {100 * deepest.edges_gone:.2f} % "
-            f"of the edges and {100 * deepest.weights_gone:.2f} % of the weights gone"
+            f"winning   down to {_kind(record)} {deepest.round}: {100 * deepest.edges_gone:.1f} % "
+            f"of the edges and {100 * deepest.weights_gone:.1f} % of the weights gone"
         )
     for line in record.lost:
         click.echo(f"lost      {line}")
@@ -54,16 +52,20 @@ def _cells(one: Ticket) -> list[str]:
         str(one.round),
         _gone(one.edges_gone, one.nominal_edges),
         _gone(one.weights_gone, one.nominal_weights),
-        f"{100 * one.score:.2f} ± {100 * one.deviation:.2f}",
-        f"{100 * one.gain:+.2f}",
-        "" if one.over_random is None else f"{100 * one.over_random:+.2f}",
-        f"{100 * one.best_test:.2f}",
+        _score(one.score, one.deviation),
+        f"{100 * one.gain:+.1f}",
+        "" if one.over_random is None else f"{100 * one.over_random:+.1f}",
+        f"{100 * one.best_test:.1f}",
         "" if one.time is None else f"{one.time.value:.2f}x",
         "" if one.thinning is None else f"{one.thinning.value:.2f}x",
     ]
 
 
+def _score(mean: float, deviation: float) -> str:
+    return f"{100 * mean:.1f} ± {100 * deviation:.1f}"
+
+
 def _gone(measured: float, nominal: float) -> str:
     """What is gone, and in brackets what should be where that is another number."""
-    shown, wanted = f"{100 * measured:.2f}", f"{100 * nominal:.2f}"
+    shown, wanted = f"{100 * measured:.1f}", f"{100 * nominal:.1f}"
     return shown if shown == wanted else f"{shown} ({wanted})"
