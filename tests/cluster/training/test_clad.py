@@ -177,7 +177,7 @@ def test_a_run_that_died_at_its_end_is_completed(complete, tmp_path, lost):
     journal = Record(directory).journal
     for fact in lost:
         journal.note(fact, None)
-    assert main(["resume", str(directory)]) == 0
+    run("resume", directory)
     again = secateur.open_training(directory).status()
     assert again["state"] == "complete"
     assert again["finetuning"] == "3/3"
