@@ -33,6 +33,10 @@ class Estimate:
         """A number that was computed, not sampled."""
         return cls(float(value), float(value), float(value))
 
+    def times(self, scale: float) -> "Estimate":
+        """The number and its interval in another unit; the scale is above 0."""
+        return Estimate(self.value * scale, self.low * scale, self.high * scale)
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:

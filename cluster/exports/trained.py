@@ -107,8 +107,7 @@ def trained(path: Path, search: Record, dense: Member, number: int) -> Trained:
     if LATENCY in measured:
         _require_same_device(training, search)
         unit = dense.objectives[LATENCY].value / found["dense_latency_ms"]["value"]
-        latency = measured[LATENCY]
-        measured[LATENCY] = Estimate(latency.value * unit, latency.low * unit, latency.high * unit)
+        measured[LATENCY] = measured[LATENCY].times(unit)
     member = Member(
         id=number,
         objectives={str(name): measured[name] for name in search.config.objectives},

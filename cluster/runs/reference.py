@@ -33,6 +33,4 @@ class OneReference:
             return answer
         if (ours := self._dense_latency(once(answer.quantity))) is None:
             return answer
-        scale = ours.value / theirs
-        scaled = Estimate(found.value * scale, found.low * scale, found.high * scale)
-        return replace(answer, result=scaled)
+        return replace(answer, result=found.times(ours.value / theirs))

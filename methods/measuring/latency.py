@@ -146,8 +146,7 @@ class LatencyMeter:
     def __call__(self, model: Open) -> Measurement:
         """Return the model's latency: its ratio to the reference, times the reference's own."""
         found = compare(self._reference, model, self._protocol, clock=self._clock)
-        scale, ratio = self.reference_ms.value, found.ratio
-        estimate = Estimate(ratio.value * scale, ratio.low * scale, ratio.high * scale)
+        estimate = found.ratio.times(self.reference_ms.value)
         return Measurement(estimate, found.one_ms, found.sittings, found.calls)
 
 
