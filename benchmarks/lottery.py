@@ -6,12 +6,14 @@
 For every data set a lottery is run (`secateur train icpg`) with the folds, seeds and epochs of
 `SETS`, which are fewer than the authors' where a set is large. Told are the dense network's score,
 the deepest winning round, what is gone by then, as measured, and random pruning's deepest winning
-round. The field's measure, that is the last round whose test score, a mean over folds and seeds, is
-at least the dense network's on the same ones: it is chosen by test scores, for ICPG and for random
-pruning alike, so that a lucky round is deep, and nothing else at that round is a fair comparison.
-That is ICPG's score less random pruning's on the same fold, seed and round: the mean over folds and
-seeds of their means over all rounds, and at a few rounds chosen beforehand, with Student's 95 %
-interval (folds share most training graphs, so it is rather too narrow).
+round; beside them, under `by test`, the dense network's score and the deepest winning round where
+epochs are chosen by the test part, as the authors choose them. The field's measure, that is the
+last round whose test score, a mean over folds and seeds, is at least the dense network's on the
+same ones: it is chosen by test scores, for ICPG and for random pruning alike, so that a lucky round
+is deep, and nothing else at that round is a fair comparison. That is ICPG's score less random
+pruning's on the same fold, seed and round: the mean over folds and seeds of their means over all
+rounds, and at a few rounds chosen beforehand, with Student's 95 % interval (folds share most
+training graphs, so it is rather too narrow).
 
 `--folder` keeps the runs, and goes on with those that it holds; `--keep` writes the configuration,
 every round of each, and what each fold and seed has there as JSON. `--quick` draws tickets of
@@ -38,7 +40,7 @@ from scipy.stats import t as student
 import secateur
 from secateur.cluster.lottery.graph_record import GraphRecord
 from secateur.cluster.lottery.rounds import Row, rows
-from secateur.cluster.lottery.tickets import Ticket, Tickets, deepest_of
+from secateur.cluster.lottery.tickets import EQUAL, Ticket, Tickets, deepest_of
 from secateur.cluster.runs.progress import watching
 from secateur.cluster.settings.checked import parse_override
 from secateur.cluster.settings.graph_config import GraphConfig, read_graph_config
@@ -154,6 +156,12 @@ def gaps_of(every: Sequence[Row]) -> dict[str, Gap]:
     return {name: one for name, one in found.items() if one is not None}
 
 
+def round_by_test(tickets: Tickets) -> int:
+    """The deepest round that wins where every epoch is the best on the test part; 0: none does."""
+    least = tickets.dense_best_test - EQUAL
+    return max((one.round for one in tickets.own if one.best_test >= least), default=0)
+
+
 def summarised(found: dict[str, Result]) -> dict[str, float]:
     """Return what is told of each set, by name; the deepest round is 0 where no ticket wins."""
     summary: dict[str, float] = {}
@@ -164,6 +172,8 @@ def summarised(found: dict[str, Result]) -> dict[str, float]:
             "dense": tickets.dense,
             "round": float(deepest.round if deepest else 0),
             "random_round": float(random.round if random else 0),
+            "dense_by_test": tickets.dense_best_test,
+            "round_by_test": float(round_by_test(tickets)),
         }
         if deepest is not None:
             told |= {
@@ -187,7 +197,7 @@ def table_of(found: dict[str, Result]) -> Table:
     table = Table(title="The deepest winning ticket of each set, means over folds and seeds")
     for heading in (
         "set", "folds x seeds", "dense (%)", "random's round", "round", "edges gone (%)",
-        "weights gone (%)", "score (%)", "vs dense", "time", "thinning",
+        "weights gone (%)", "score (%)", "vs dense", "time", "thinning", "by test (%)", "round",
     ):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "set" else "right")
     for name, result in found.items():
@@ -195,13 +205,14 @@ def table_of(found: dict[str, Result]) -> Table:
         dense = f"{100 * tickets.dense:.2f} ± {100 * tickets.dense_deviation:.2f}"
         random = deepest_of(tickets.of("random"))
         beside = str(random.round) if random else "none"
-        table.add_row(name, str(tickets.count), dense, beside, *_cells(tickets.deepest))
+        by_test = [f"{100 * tickets.dense_best_test:.2f}", str(round_by_test(tickets) or "none")]
+        table.add_row(name, str(tickets.count), dense, beside, *_cells(tickets.deepest), *by_test)
     return table
 
 
 def _cells(one: Ticket | None) -> list[str]:
     if one is None:
-        return ["none"]
+        return ["none", *[""] * 6]
     return [
         str(one.round),
         f"{100 * one.edges_gone:.2f}",

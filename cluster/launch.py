@@ -123,7 +123,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         watcher.say("measuring the front on the final split")
         _look_at_final_split(run, measuring)
     if config.search.fidelity.epochs is not None:
-        _finetune_front(run, workpiece, config.search.fidelity.epochs, watcher)
+        _finetune_front(run, workpiece, config.search.fidelity.epochs, watcher, address)
     results = run.results()
     for name in results.picks:
         watcher.say(f"exporting the {name} network")
@@ -173,12 +173,14 @@ def _tell_agreement(tau: float | None, rungs: str, watcher: Watcher) -> None:
         watcher.say(f"warning: {rungs} hardly rank alike (below {LEAST_RUNG_TAU})")
 
 
-def _finetune_front(run: Record, workpiece: Workpiece, epochs: int, watcher: Watcher) -> None:
+def _finetune_front(
+    run: Record, workpiece: Workpiece, epochs: int, watcher: Watcher, address: str | None
+) -> None:
     """Train the search's front further: the last rung, in which all its networks are compared."""
     from .training.finetune import finetune_member, ray_for  # Ray Train takes seconds to import
 
     settings = workpiece.config.finetune.model_copy(update={"epochs": epochs})
-    with ray_for(settings):
+    with ray_for(settings, address):
         for parent in run.results().search_front:
             if parent.origin != "dense":
                 finetune_member(run, parent, workpiece, settings, watcher)

@@ -62,18 +62,25 @@ class Run:
         return write_report(self.results(), self.path)
 
     def finetune(
-        self, *picks: str | int, watcher: Watcher | None = None, **settings: Any
+        self,
+        *picks: str | int,
+        address: str | None = None,
+        watcher: Watcher | None = None,
+        **settings: Any,
     ) -> list[dict[str, Any]]:
         """Train networks of the complete run further and return them as `front` shows networks.
 
         Picks are ids, knee, fastest, most-accurate, or all of these; settings are those under
-        `finetune` in the configuration. See `cluster/training/finetune.py` for what is raised.
+        `finetune` in the configuration; `address` is that of a Ray cluster, whose nodes must share
+        the run's folder. See `cluster/training/finetune.py` for what is raised.
         """
         from .training.finetune import finetune_members
 
         changes = {f"finetune.{name}": value for name, value in settings.items()}
         chosen = [str(pick) for pick in picks]
-        pairs = finetune_members(self._record, chosen, changes, watcher or Silent())
+        pairs = finetune_members(
+            self._record, chosen, changes, watcher or Silent(), address=address
+        )
         return [now.as_json() for _, now in pairs]
 
     def resume(self, *, address: str | None = None, watcher: Watcher | None = None) -> "Run":

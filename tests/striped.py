@@ -27,8 +27,8 @@ INPUTS = NORMALISATION(IMAGES).contiguous()
 LABELS = torch.from_numpy(IMAGES.labels)
 
 
-def batches(size: int = 20, *, mirror: bool = False) -> Batches:
-    return Batches(IMAGES, NORMALISATION, size, mirror, 0)
+def batches(size: int = 20, *, mirror: bool = False, mixup: float = 0.0) -> Batches:
+    return Batches(IMAGES, NORMALISATION, size, mirror, 0, mixup)
 
 
 def network(seed: int, widths: tuple[int, ...] = (4, 8)) -> ResNet:

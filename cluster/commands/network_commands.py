@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ..settings.config import CriterionName
 from .options import (
+    address_option,
     data_root_option,
     image_shape,
     json_option,
@@ -60,10 +61,11 @@ def export(run: Path, choice: str, target: Path) -> None:
     multiple=True,
     help="knee, fastest, most-accurate, all (of these) or an id; may be given several times.",
 )
+@address_option
 @key_option("--epochs", "finetune.epochs", type=int, help="Passes over the training images.")
 @training_options
 @set_option
-def finetune(run: Path, choices: tuple[str, ...]) -> None:
+def finetune(run: Path, choices: tuple[str, ...], address: str | None) -> None:
     """Train networks of RUN further, taught by the dense one, and put them into its front."""
     from ..runs.progress import watching
     from ..runs.record import FINETUNED, Record
@@ -72,7 +74,7 @@ def finetune(run: Path, choices: tuple[str, ...]) -> None:
 
     record = Record(run)
     with watching(Console(stderr=True), record.config.quantities) as watcher:
-        pairs = finetune_members(record, choices, overrides(), watcher)
+        pairs = finetune_members(record, choices, overrides(), watcher, address=address)
     print_finetuned(pairs, run / FINETUNED)
     click.echo(f"report    {run / 'report.html'}")
 

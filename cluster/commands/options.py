@@ -32,8 +32,9 @@ def key_option(name: str, key: str, **settings: Any) -> Decorator:
     """Ask for the value of a key of the configuration, for `overrides`."""
 
     def put(context: click.Context, _: click.Parameter, value: Any) -> None:
-        if value is not None:
-            context.meta.setdefault(KEYS, {})[key] = value
+        if value not in (None, ()):  # which it is without the option
+            given = list(value) if isinstance(value, tuple) else value
+            context.meta.setdefault(KEYS, {})[key] = given
 
     return click.option(name, expose_value=False, callback=put, **settings)
 
@@ -70,7 +71,7 @@ data_root_option = click.option(
 )
 
 address_option = click.option(
-    "--address", help="Ray cluster whose nodes measure: HEAD:6379, or auto on one of them."
+    "--address", help="Ray cluster whose nodes do the work: HEAD:6379, or auto on one of them."
 )
 
 server_option = click.option(

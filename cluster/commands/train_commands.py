@@ -40,6 +40,13 @@ def clad(config: Path | None, run: Path | None, resume: bool, address: str | Non
     type=int,
     help="Processes, each with folds and variants of its own.",
 )
+@key_option(
+    "--seed",
+    "icpg.seeds",
+    type=int,
+    multiple=True,
+    help="Seed of first weights and orders; may be given several times.",
+)
 def icpg(config: Path | None, run: Path | None, resume: bool, address: str | None) -> None:
     """Draw lottery tickets of a graph network by the YAML file CONFIG: fewer edges and weights.
 

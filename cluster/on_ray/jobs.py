@@ -20,6 +20,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from ..settings.checked import as_yaml
 from ..settings.config import Config, run_that_learned
 from ..storage.artifacts import require_no_credentials
+from ..storage.database import without_password
 
 STOP_SECONDS = 60
 """How long a job that is stopped has for a clean end, before Ray kills it."""
@@ -180,7 +181,7 @@ def _require_lasting(journal: str) -> None:
         url = sql.make_url(journal)
     except sql.exc.ArgumentError as error:
         raise ValueError("--journal must be postgresql+psycopg://USER@HOST/NAME") from error
-    if url.password is not None or any("password" in key for key in url.query):
+    if without_password(url) != url:
         raise ValueError(
             "--journal must be without a password, as Ray shows a job's command to everybody: put "
             "it where PostgreSQL's client on the head looks for it, PGPASSWORD or ~/.pgpass"

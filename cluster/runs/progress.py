@@ -26,7 +26,11 @@ class Watcher(Protocol):
     """Is told what happens. It never decides anything."""
 
     def say(self, text: str) -> None:
-        """A new phase, or a step of a long one."""
+        """A new phase, or something to know."""
+        ...
+
+    def step(self, text: str) -> None:
+        """A step of a long phase: the next one makes it old."""
         ...
 
     def evaluated(self, progress: Progress) -> None:
@@ -38,6 +42,9 @@ class Silent:
     """Watches without a word: the default of the Python interface."""
 
     def say(self, text: str) -> None:
+        """Say nothing."""
+
+    def step(self, text: str) -> None:
         """Say nothing."""
 
     def evaluated(self, progress: Progress) -> None:
@@ -54,8 +61,12 @@ class Lines:
         self._last = -every_s
 
     def say(self, text: str) -> None:
-        """Print a phase; steps of the same phase at most every few seconds."""
-        self._print(text, always=", epoch" not in text)
+        """Print a phase."""
+        self._print(text, always=True)
+
+    def step(self, text: str) -> None:
+        """Print a step where the last line is some seconds old."""
+        self._print(text, always=False)
 
     def evaluated(self, progress: Progress) -> None:
         """Print how far the search is."""
@@ -81,6 +92,10 @@ class Live:
     def say(self, text: str) -> None:
         """Show a phase."""
         self._bar.update(self._task, description=text)
+
+    def step(self, text: str) -> None:
+        """Show a step."""
+        self.say(text)
 
     def evaluated(self, progress: Progress) -> None:
         """Move the bar."""

@@ -187,7 +187,8 @@ class Finetune(Section):
     """How `secateur finetune` trains a network further; see `methods/training/finetune.py`.
 
     `distillation` is the dense network's share of the loss, `attention` the weight of looking where
-    it looks; `mirror` flips images, which suits photographs and not digits. `precision: bf16` is
+    it looks; `mirror` flips images, which suits photographs and not digits; `mixup` mixes pairs, by
+    shares from Beta(mixup, mixup), which spares long trainings overfitting. `precision: bf16` is
     faster where the processor has such units. A worker computes on `threads` threads; `auto` shares
     the cores. A job that cannot have all its `workers` begins and goes on with `least_workers`.
     """
@@ -199,6 +200,7 @@ class Finetune(Section):
     temperature: Annotated[float, Field(gt=0)] = 4.0
     attention: Annotated[float, Field(ge=0)] = 0.0
     mirror: bool = False
+    mixup: Annotated[float, Field(ge=0)] = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     workers: Annotated[int, Field(ge=1)] = 1

@@ -50,7 +50,7 @@ class Database:
         self._is_file = parsed.get_backend_name() == "sqlite"
         self._file = Path(parsed.database).absolute() if self._is_file and parsed.database else None
         place = str(self._file) if self._file else parsed.database
-        self.address = parsed._replace(password=None, database=place).render_as_string()
+        self.address = without_password(parsed)._replace(database=place).render_as_string()
         self._mode = _Mode()
         self._was_there = False
         weakref.finalize(self, self._engine.dispose)  # nobody has to close what is only looked at
@@ -195,6 +195,12 @@ class _Mode:
         if self.is_ahead:  # a file system that lacks what this needs stays as it is
             (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
         connection.execute(f"pragma synchronous = {'normal' if mode == 'wal' else 'full'}")
+
+
+def without_password(url: sql.URL) -> sql.URL:
+    """The same URL without passwords, of which its query may hold some as well."""
+    told = [key for key in url.query if "password" in key.lower()]
+    return url._replace(password=None).difference_update_query(told)
 
 
 def _tables(connection: sql.Connection) -> list[str]:

@@ -45,12 +45,11 @@ from ..settings.checked import ConfigError
 from ..settings.config import Config, with_absolute_paths
 from ..storage.journal import Journal
 from .finetune import JOBS, Payload, batches_of, finetune_loop, recipe_of, scale_of
-from .stages import FINETUNING, LEARNING, epochs_of
+from .stages import FINETUNING, LEARNING, WATCHED_IMAGES, epochs_of
 from .train_job import Metrics, Worker, history, telling, train_job
 from .training_report import write_training_report
 
 CLAD, EVENTS = "clad", "tensorboard"
-WATCHED_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _learn(run: Record, workpiece: Workpiece, teacher: Teacher, watcher: Watcher
     payload = LearningPayload(
         workpiece.prunable,
         teacher,
-        batches_of(config.finetune, workpiece),
+        replace(batches_of(config.finetune, workpiece), mixup=0.0),
         lesson,
         workpiece.dataset.search[:WATCHED_IMAGES],
     )
@@ -302,7 +301,7 @@ def _job(
     events = SummaryWriter(str(run.path / EVENTS / stage))
 
     def told(epoch: Metrics) -> None:
-        watcher.say(line(epoch))
+        watcher.step(line(epoch))
         for name, value in epoch.items():
             events.add_scalar(name, value, epoch["epoch"])
         events.flush()

@@ -18,7 +18,7 @@ from ...methods.models.teacher import Teacher
 from ...methods.tensors.snapshot import Snapshot
 from ...methods.training.finetune import Recipe, finetune
 from ..exports.export import export_network, pick
-from ..on_ray.ray_cluster import ray_at
+from ..on_ray.ray_cluster import ray_at, require_reachable
 from ..reports.report import write_report
 from ..runs.coordinator import RunFailed
 from ..runs.progress import Watcher
@@ -46,7 +46,12 @@ class Payload:
 
 
 def finetune_members(
-    record: Record, choices: Sequence[str], changes: Mapping[str, Any], watcher: Watcher
+    record: Record,
+    choices: Sequence[str],
+    changes: Mapping[str, Any],
+    watcher: Watcher,
+    *,
+    address: str | None,
 ) -> list[tuple[Member, Member]]:
     """Train networks of a complete run further; return each as it was and as it is now.
 
@@ -55,6 +60,8 @@ def finetune_members(
         choices: ids or names of picks; `all` for all picks.
         changes: settings under `finetune` that differ from the run's configuration.
         watcher: is told of the progress.
+        address: of a Ray cluster that trains them, whose nodes must share the run's folder; None:
+            this machine does.
 
     A network that was trained by the same recipe already is not trained again. What a killed
     command has trained is kept: the same command goes on from the last epoch.
@@ -70,7 +77,8 @@ def finetune_members(
             f"is complete; go on with: secateur resume {record.path}"
         )
     parents = _chosen(record, choices)
-    with record.journal.held(), ray_for(config.finetune):
+    require_reachable(address)
+    with record.journal.held(), ray_for(config.finetune, address):
         watcher.say("loading data and network")
         record.artifacts.bring_back(WORKPIECE)
         workpiece = open_workpiece(config, record.path, watcher.say)
@@ -86,9 +94,9 @@ def finetune_members(
     return [(was, members[number]) for was, number in zip(parents, numbers, strict=True)]
 
 
-def ray_for(settings: Finetune) -> AbstractContextManager[None]:
-    """One Ray for all the jobs of a command."""
-    return ray_at(None, cpus=scale_of(settings).cpus)
+def ray_for(settings: Finetune, address: str | None) -> AbstractContextManager[None]:
+    """One Ray for all the jobs of a command: a cluster's, or this machine's."""
+    return ray_at(address, cpus=scale_of(settings).cpus)
 
 
 def with_changes(config: Config, changes: Mapping[str, Any]) -> Config:
@@ -171,7 +179,7 @@ def _train(
     watcher.say(f"fine-tuning network {parent.id}")
 
     def told(epoch: Metrics) -> None:
-        watcher.say(
+        watcher.step(
             f"fine-tuning network {parent.id}, epoch {epoch['epoch']} of {recipe.epochs}: "
             f"loss {epoch['loss']:.3f}"
         )
@@ -224,7 +232,12 @@ def batches_of(settings: Finetune, workpiece: Workpiece) -> Batches:
     images = workpiece.dataset.train
     require_batches(len(images), settings.batch, settings.workers)
     return Batches(
-        images, workpiece.prunable.normalisation, settings.batch, settings.mirror, settings.seed
+        images,
+        workpiece.prunable.normalisation,
+        settings.batch,
+        settings.mirror,
+        settings.seed,
+        settings.mixup,
     )
 
 

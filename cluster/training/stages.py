@@ -6,6 +6,9 @@ from .train_job import Metrics, history
 
 LEARNING, FINETUNING = "learning", "finetuning"
 
+WATCHED_IMAGES = 1000
+"""Images of the search split on which errors are watched while criteria are learned."""
+
 
 def epochs_of(run: Record, stage: str) -> list[Metrics]:
     """Return what was told of a stage's epochs so far, complete or not."""

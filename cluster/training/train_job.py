@@ -261,4 +261,9 @@ def _reason(error: BaseException) -> str:
     failures = getattr(error, "worker_failures", None) or {}
     inner = next(iter(failures.values()), None) or getattr(error, "controller_failure", None)
     text = str(getattr(inner, "cause", None) or inner or error)
+    if "set up cluster storage" in text:
+        return (
+            "the workers' nodes do not see the run's folder: give a folder that all nodes share, "
+            "or leave out --address"
+        )
     return text.strip().splitlines()[-1]

@@ -13,7 +13,7 @@ from ..runs.learned import Learned
 from ..runs.quantity import Quantity, duration
 from ..runs.record import Record
 from ..storage.whole_file import write_whole
-from .stages import FINETUNING, LEARNING, epochs_of
+from .stages import FINETUNING, LEARNING, WATCHED_IMAGES, epochs_of
 from .training_picture import training_picture
 
 REPORT, PICTURE = "report.html", "training.png"
@@ -52,6 +52,7 @@ def write_training_report(run: Record, *, state: str | None = None) -> tuple[Pat
         elapsed=duration(run.journal.elapsed_seconds()),
         learning=learning,
         finetuning=finetuning,
+        watched=WATCHED_IMAGES,
         compared=_compared(found),
         widths=_widths(run, found),
         picture=b64encode(picture).decode(),

@@ -1,4 +1,4 @@
-"""Batches: training images in a random order, moved and mirrored, alike whoever takes part.
+"""Batches: training images in a random order, moved, mirrored and mixed, alike whoever takes part.
 
 Every draw depends on the seed, the epoch and the place in it alone, so that training goes on after
 any stop as if there had been none, and several workers see together what one alone would see.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,13 +20,18 @@ from .normalisation import Normalisation
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Images by the batch: shifted by up to an eighth of their size, half of them mirrored."""
+    """Images by the batch: shifted by up to an eighth of their size, half of them mirrored.
+
+    With `mixup` each is mixed with another one of the batch, by a share that is drawn from
+    Beta(mixup, mixup) (Zhang et al., ICLR 2018, but a share for each image).
+    """
 
     images: Images | Pictures
     normalisation: Normalisation
     size: int
     mirror: bool
     seed: int
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
         require_batches(len(self.images), self.size)
@@ -35,19 +41,43 @@ class Batches:
         return len(self.images) // self.size
 
     def epoch(self, epoch: int, *, rank: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield this worker's part of every batch: inputs (images, channels, h, w), and labels."""
+        """Yield this worker's part of every batch: inputs (images, channels, h, w), and labels.
+
+        Labels are of shape (images,), or of mixed images the share of each class, (images, classes)
+        up to the last class that occurs.
+        """
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(self.images))
+        classes = int(self.images.labels.max()) + 1
         for first in range(0, len(self) * self.size, self.size):
             chosen = order[first : first + self.size]
             shifts = rng.random((self.size, 2))
             flips = rng.random(self.size) < 0.5
-            mine = slice(rank, None, workers)
-            batch = self.images[chosen[mine]]
-            pixels = shifted(batch.pixels, shifts[mine])
-            if self.mirror:
-                pixels[flips[mine]] = pixels[flips[mine], :, ::-1]
-            yield self.normalisation(Images(pixels, batch.labels)), torch.from_numpy(batch.labels)
+            mine = np.arange(rank, self.size, workers)
+            inputs, labels = self._shown(chosen, shifts, flips, mine)
+            if self.mixup:
+                partners = rng.permutation(self.size)
+                shares = torch.from_numpy(rng.beta(self.mixup, self.mixup, self.size)[mine]).float()
+                others, theirs = self._shown(chosen, shifts, flips, partners[mine])
+                inputs = _mixed(inputs, others, shares)
+                labels = _mixed(
+                    *(F.one_hot(one, classes).float() for one in (labels, theirs)), shares
+                )
+            yield inputs, labels
+
+    def _shown(
+        self,
+        chosen: NDArray[np.int64],
+        shifts: NDArray[np.float64],
+        flips: NDArray[np.bool_],
+        places: NDArray[np.int64],
+    ) -> tuple[Tensor, Tensor]:
+        """The images at some places of a batch, and their labels."""
+        batch = self.images[chosen[places]]
+        pixels, flipped = shifted(batch.pixels, shifts[places]), flips[places]
+        if self.mirror:
+            pixels[flipped] = pixels[flipped, :, ::-1]
+        return self.normalisation(Images(pixels, batch.labels)), torch.from_numpy(batch.labels)
 
 
 def require_batches(images: int, size: int, workers: int = 1) -> None:
@@ -57,6 +87,11 @@ def require_batches(images: int, size: int, workers: int = 1) -> None:
             f"a batch of {size} images for {workers} workers needs at least as many training "
             f"images and one a worker, got {images}: choose another finetune.batch"
         )
+
+
+def _mixed(ones: Tensor, others: Tensor, shares: Tensor) -> Tensor:
+    """Tensors (images, ...) mixed with others, of each image a share (images,) of the other one."""
+    return torch.lerp(ones, others, shares.view(-1, *[1] * (ones.ndim - 1)))
 
 
 def shifted(pixels: NDArray[np.uint8], shifts: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
 """Fitting: a graph network trained, alone or with a masker, and what was best of it."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -93,10 +94,7 @@ def fit(
             (loss_now, validation), (_, test) = judge(
                 network, task, split, ("validation", "test"), masker
             )
-            if not loss_now < float("inf"):
-                raise FloatingPointError(
-                    f"in epoch {epoch} the loss is not finite: choose a smaller learning rate"
-                )
+            require_finite(loss_now, epoch)
             best_test = max(best_test, test)
             if best is None or (validation, -loss_now) > best.key:
                 fitted = Fitted(epoch, validation, test, best_test)
@@ -107,6 +105,14 @@ def fit(
         one.load_state_dict(state)
         one.eval()
     return replace(best.fitted, best_test=best_test)
+
+
+def require_finite(loss: float, epoch: int) -> None:
+    """Refuse to train on where nothing more can come of it: FloatingPointError."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"in epoch {epoch} the loss is not finite: choose a smaller learning rate"
+        )
 
 
 def answers(network: nn.Module, batch: Batch, masker: Masker | None = None) -> Tensor:

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from .fitting import Recipe
+from .fitting import Recipe, require_finite
 from .task import Split, Task
 from .weights import Masks, apply, matrices
 
@@ -23,7 +23,9 @@ def fit_masks(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Train network and masks together; return the edges' masks, (edges,), and the weights'.
 
-    ValueError where there is more than one graph.
+    Raises:
+        ValueError: there is more than one graph.
+        FloatingPointError: the loss is no longer finite.
     """
     if not task.one_graph:
         raise ValueError(
@@ -50,11 +52,12 @@ def fit_masks(
     labels = task.graphs.labels
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of dropout
-        for _ in range(recipe.epochs):
+        for epoch in range(1, recipe.epochs + 1):
             network.train()
             loss = F.cross_entropy(answers()[split.train], labels[split.train])
             loss = loss + EDGE_DECAY * edges.abs().sum()
             loss = loss + WEIGHT_DECAY * sum(one.abs().sum() for one in weights.values())
+            require_finite(loss.item(), epoch)
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             adam.step()

@@ -24,7 +24,8 @@ class Recipe:
     `distillation` is the teacher's share of the loss (0: labels alone), `temperature` what its
     logits are divided by, `attention` the weight of attention transfer. The learning rate falls to
     0 along a half cosine. Images are shifted by up to an eighth of their size, and with `mirror`
-    flipped half of the time.
+    flipped half of the time. `mixup` mixes them, of which the teacher says more than labels do
+    (Beyer et al., CVPR 2022): see `Batches`.
     """
 
     epochs: int
@@ -36,6 +37,7 @@ class Recipe:
     mirror: bool
     seed: int
     precision: Precision = "fp32"
+    mixup: float = 0.0
 
 
 def finetune(
@@ -82,7 +84,7 @@ class Teaching:
         """Return the weighted terms of the loss of one batch."""
         recipe = self._recipe
         logits = answers(student, inputs, recipe.precision)
-        terms = {"cross_entropy": (1 - recipe.distillation) * F.cross_entropy(logits, labels)}
+        terms = {"cross_entropy": (1 - recipe.distillation) * cross_entropy(logits, labels)}
         if not (recipe.distillation or self._transfer):
             return terms
         with torch.no_grad():
@@ -94,6 +96,13 @@ class Teaching:
         if self._transfer:
             terms["attention"] = recipe.attention * self._transfer.loss()
         return terms
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return that of logits (images, classes), with labels or shares as `Batches` has them."""
+    if labels.is_floating_point():  # of classes that never occur there is no share
+        labels = F.pad(labels, (0, logits.shape[1] - labels.shape[1]))
+    return F.cross_entropy(logits, labels)
 
 
 def distillation_loss(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:

@@ -208,3 +208,11 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
+
+
+def test_seeds_are_given_one_by_one(tmp_path, capsys):
+    asked = ["train", "icpg", "--run", str(tmp_path / "run"), "--seed", "3", "--seed", "3"]
+    assert main(asked) == 2
+    assert (
+        "icpg.seeds: must hold at least one, and each once, got [3, 3]" in capsys.readouterr().err
+    )

@@ -40,10 +40,24 @@ def test_a_pipe_gets_a_line_a_phase_and_few_on_the_search():
     assert len(lines) < 10
 
 
+def test_a_pipe_gets_every_phase_and_few_of_its_steps():
+    console = Console(file=StringIO(), width=200)
+    with watching(console, OBJECTIVES) as watcher:
+        for phase in ("learning", "fine-tuning"):
+            watcher.say(phase)
+            for epoch in range(1, 61):
+                watcher.step(f"{phase}, epoch {epoch}")
+    lines = written(console)
+    assert lines[0] == "learning"
+    assert "fine-tuning" in lines
+    assert len(lines) < 10
+
+
 def test_a_terminal_gets_a_bar():
     console = Console(file=StringIO(), force_terminal=True, width=160)
     with watching(console, OBJECTIVES) as watcher:
         assert isinstance(watcher, Live)
+        watcher.step("loading, the first part")
         watcher.say("starting Ray")
         watcher.evaluated(Progress(30, 60, DONE))
     assert "30/60" in console.file.getvalue()

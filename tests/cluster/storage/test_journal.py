@@ -194,8 +194,12 @@ def test_runs_on_a_server_do_not_see_each_other(database, tmp_path, opened):
         opened(tmp_path, on=database)
 
 
-def test_a_password_is_written_nowhere(database, tmp_path, opened):
-    Journal.create(tmp_path, {}, url=database.replace("secateur@", "secateur:geheim@")).close()
+@pytest.mark.parametrize(
+    "told", ["secateur:geheim@{}", "secateur@{}?password=geheim&application_name=tests"]
+)
+def test_a_password_is_written_nowhere(database, tmp_path, opened, told):
+    scheme, place = database.split("secateur@")
+    Journal.create(tmp_path, {}, url=scheme + told.format(place)).close()
     assert opened(tmp_path).fact("format") == 3
     assert all(b"geheim" not in path.read_bytes() for path in tmp_path.iterdir())
 

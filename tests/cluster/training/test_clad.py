@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from train_workers import workers_of
 
 import secateur
 from command_line import PATIENCE_S, command, run, wait_for
@@ -100,18 +101,6 @@ def test_workers_on_a_cluster_one_of_which_is_killed_learn_the_same_within_noise
 
     said = run(*asked, "--run", tmp_path / "more", code=2).stderr
     assert "5 workers need 5 CPUs, Ray has 2" in said
-
-
-def workers_of(cluster) -> list[int]:
-    """The processes in which workers train, on all nodes of a cluster."""
-    session = cluster.head_node.get_session_dir_path()
-    asked = ["ps", "-ewwo", "pid,ppid,args"]
-    every = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    processes = [line.split(maxsplit=2) for line in every.splitlines()[1:]]
-    raylets = {pid for pid, _, args in processes if "raylet" in args and session in args}
-    return [
-        int(pid) for pid, ppid, args in processes if ppid in raylets and "RayTrainWorker" in args
-    ]
 
 
 def told(directory: Path, stage: str) -> list[dict]:

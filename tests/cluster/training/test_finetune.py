@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from train_workers import workers_of
 
 import secateur
 from command_line import PATIENCE_S, command, run
@@ -138,6 +139,7 @@ def test_a_killed_command_goes_on_from_its_last_epoch(complete, tmp_path):
         (["--pick", "6", "--set", "search.seed=1"], "search.seed: only keys under finetune"),
         (["--pick", "6", "--set", "finetune.rate=1"], "unknown key finetune.rate"),
         (["--pick", "6", "--set", "finetune.batch=5000"], "choose another finetune.batch"),
+        (["--pick", "6", "--address", "127.0.0.1:1"], "no Ray cluster at 127.0.0.1:1"),
     ],
 )
 def test_what_cannot_be_trained_is_answered_in_a_line(complete, capsys, options, message):
@@ -163,22 +165,36 @@ def test_python_finds_what_the_command_has_made(finetuned):
     assert network["parent"] == 6
 
 
-def test_a_run_may_fine_tune_its_front_as_the_last_rung(complete, tmp_path):
-    """Few images first, all of them for some, and some epochs for the front; killed on the way."""
-    directory = tmp_path / "rungs"
+def test_a_cluster_trains_where_it_has_room(cluster, complete, tmp_path):
+    directory = tmp_path / "there"
+    shutil.copytree(complete, directory)
+    asked = ("finetune", directory, "--pick", 6, "--epochs", 1, "--address", cluster.address)
+    assert "5 workers need 5 CPUs, Ray has 1" in run(*asked, "--workers", 5, code=2).stderr
+    assert "network 6 fine-tuned" in run(*asked, "--set", "finetune.threads=1").stdout
+
+
+def test_a_run_may_fine_tune_its_front_as_the_last_rung(cluster, complete, tmp_path):
+    """Few images first, all of them for some, and some epochs for the front, all on a cluster;
+    killed on the way."""
+    directory, trained_by = tmp_path / "rungs", set()
+    cluster.add_node(num_cpus=2)
     settings = {
         "search.fidelity.images": 50,
         "search.fidelity.epochs": 6,
+        "finetune.threads": 1,
         "network.weights": complete / "dense.safetensors",
     }
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    asked = command("search", EXAMPLE, "--run", directory, "--evaluations", 4, *sets)
+    there = ("--address", cluster.address)
+    asked = command("search", EXAMPLE, "--run", directory, "--evaluations", 4, *sets, *there)
     with subprocess.Popen(asked, stderr=subprocess.PIPE, text=True) as process:
         while not list(directory.glob("finetuned/*/model.json")):
             assert process.poll() is None, process.stderr.read()
+            trained_by.update(workers_of(cluster))
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
-    said = run("resume", directory).stderr
+    assert trained_by
+    said = run("resume", directory, *there).stderr
     results = secateur.open_run(directory).results()
     tuned = {one.parent: one for one in results.members if one.origin == "fine-tuned"}
     pruned = [one for one in results.search_front if one.origin != "dense"]

@@ -1,5 +1,7 @@
 """How a job is sized, before any worker is there."""
 
+from types import SimpleNamespace
+
 import pytest
 import ray
 
@@ -20,3 +22,10 @@ def test_what_is_missing_is_said_with_the_keys_of_its_section(monkeypatch):
     message = "3 workers need 3 CPUs, Ray has 2: choose fewer training.workers, training.least_wo"
     with pytest.raises(ValueError, match=message):
         train_job._require_room(scale)
+
+
+def test_nodes_that_share_no_folder_are_told_so():
+    cause = RuntimeError("Unable to set up cluster storage with the following settings:\nMany\nSee")
+    nested = SimpleNamespace(worker_failures={}, controller_failure=SimpleNamespace(cause=cause))
+    said = train_job._reason(nested)
+    assert said.startswith("the workers' nodes do not see the run's folder: give a folder that all")

@@ -8,14 +8,15 @@ from striped import batches
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
-def seen(workers: int, *, mirror: bool = False) -> list[list[Batch]]:
+def seen(workers: int, **options) -> list[list[Batch]]:
     """What each worker sees in the first epoch."""
-    made = batches(mirror=mirror)
+    made = batches(**options)
     return [list(made.epoch(0, rank=rank, workers=workers)) for rank in range(workers)]
 
 
-def test_workers_share_each_batch_of_one_worker():
-    (whole,), (even, odd) = seen(1), seen(2)
+@pytest.mark.parametrize("mixup", [0.0, 1.0])
+def test_workers_share_each_batch_of_one_worker(mixup):
+    (whole,), (even, odd) = seen(1, mixup=mixup), seen(2, mixup=mixup)
     assert len(whole) == len(even) == len(odd) == len(batches()) == 6
     for (inputs, labels), first, second in zip(whole, even, odd, strict=True):
         for index, (part, part_labels) in enumerate((first, second)):
@@ -53,6 +54,18 @@ def test_mirroring_flips_about_half_of_the_images():
         torch.equal(a.flip(2), b) for (a, b), turned in zip(pairs, flipped, strict=True) if turned
     )
     assert 40 <= sum(flipped) <= 80
+
+
+def test_mixed_images_lie_between_two_of_the_batch_as_their_labels_say():
+    ((inputs, labels), *_), ((blended, shares), *_) = (seen(1, mixup=one)[0] for one in (0.0, 1.0))
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(20))
+    own = shares[torch.arange(20), labels]
+    told = [place for place in range(20) if own[place] < 0.999]  # else both are of one class
+    for place in told:
+        others = inputs[labels != labels[place]]
+        blends = torch.lerp(others, inputs[place].expand_as(others), own[place])
+        assert any(torch.allclose(one, blended[place], atol=1e-4) for one in blends)
+    assert len(told) > 5
 
 
 @pytest.mark.parametrize(("batch", "workers"), [(121, 1), (2, 3)])

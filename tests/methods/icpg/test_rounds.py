@@ -10,6 +10,7 @@ from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier, NodeClassifier
 from secateur.methods.icpg.rounds import Kept, Lottery, Plan, Step, scored
 from secateur.methods.icpg.task import Split, Task
+from secateur.methods.icpg.ugs import fit_masks
 from secateur.methods.icpg.weights import matrices, whole
 from secateur.methods.tensors.weights import state_of
 from wheels import wheels
@@ -175,12 +176,13 @@ def test_other_convolutions_draw_tickets_as_well(kind):
     assert fitted.test > 0.7
 
 
-def test_a_loss_that_is_not_finite_is_named():
-    one = lottery()
+@pytest.mark.parametrize("train", [fit, fit_masks])
+def test_a_loss_that_is_not_finite_is_named(train):
+    one = lottery(one_graph())
     recipe = replace(RECIPE, learning_rate=1e30)
     network: nn.Module = one.fresh(one.network)
     with pytest.raises(FloatingPointError, match="choose a smaller learning rate"):
-        fit(network, one.task, one.split, recipe, whole(network), seed=0)
+        train(network, one.task, one.split, recipe, whole(network), seed=0)
 
 
 def test_random_numbers_of_others_are_left_alone():

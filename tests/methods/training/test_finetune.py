@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from secateur.methods.tensors.snapshot import Snapshot
-from secateur.methods.training.finetune import Recipe, distillation_loss, finetune
+from secateur.methods.training.finetune import Recipe, cross_entropy, distillation_loss, finetune
 from striped import IMAGES, INPUTS, batches, network, trained
 
 RECIPE = Recipe(
@@ -66,6 +66,22 @@ def test_labels_alone_teach_too(teacher):
     with torch.inference_mode():
         right = taught(INPUTS).argmax(dim=1).numpy() == IMAGES.labels
     assert right.mean() > 0.8
+
+
+@pytest.mark.parametrize("distillation", [0.0, 0.9])
+def test_mixed_images_teach_too(teacher, distillation):
+    recipe = replace(RECIPE, epochs=20, distillation=distillation, mixup=0.5)
+    taught = finetune(student(), teacher, batches(mixup=0.5), recipe)
+    with torch.inference_mode():
+        right = taught(INPUTS).argmax(dim=1).numpy() == IMAGES.labels
+    assert right.mean() > 0.8
+
+
+def test_classes_that_never_occur_have_no_share():
+    logits, shares = torch.randn(4, 5, generator=torch.Generator().manual_seed(0)), torch.eye(4, 3)
+    whole = F.cross_entropy(logits, torch.eye(4, 5))
+    assert cross_entropy(logits, torch.eye(4, 4)) == whole
+    assert cross_entropy(logits[:3], shares[:3]) == F.cross_entropy(logits[:3], torch.arange(3))
 
 
 def test_weights_trained_in_bf16_stay_in_fp32_and_learn_the_same(teacher):
