@@ -59,10 +59,8 @@ class Batches:
                 partners = rng.permutation(self.size)
                 shares = torch.from_numpy(rng.beta(self.mixup, self.mixup, self.size)[mine]).float()
                 others, theirs = self._shown(chosen, shifts, flips, partners[mine])
-                inputs = _mixed(inputs, others, shares)
-                labels = _mixed(
-                    *(F.one_hot(one, classes).float() for one in (labels, theirs)), shares
-                )
+                own, their = (F.one_hot(one, classes).float() for one in (labels, theirs))
+                inputs, labels = _mixed(inputs, others, shares), _mixed(own, their, shares)
             yield inputs, labels
 
     def _shown(
