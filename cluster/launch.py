@@ -119,6 +119,7 @@ def _work(run: Record, workpiece: Workpiece, watcher: Watcher, address: str | No
         ).run()
         _tell_of_rungs(run, watcher)
         if count := race(run, measuring):
+            metered.measured_again(run.results().hypervolumes[-1])
             watcher.say(f"{count} latencies that the front hangs on were measured again")
         watcher.say("measuring the front on the final split")
         _look_at_final_split(run, measuring)

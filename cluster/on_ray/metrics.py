@@ -65,6 +65,10 @@ class Metered:
         if isinstance(outcome, Evaluation):
             self._hypervolume.set(self._volume.with_one_more(outcome), self._run)
 
+    def measured_again(self, hypervolume: float) -> None:
+        """Tell what outcomes are worth now that some are known better."""
+        self._hypervolume.set(hypervolume, self._run)
+
     def _tell_load(self) -> None:
         for role, load in self._dispatcher.load().items():
             tags = {**self._run, "role": role}
