@@ -175,10 +175,11 @@ def _require_room(scale: Scale) -> None:
             break
         time.sleep(0.5)
     name, section = missing[0], scale.section
+    who = "a worker needs" if scale.least == 1 else f"{scale.least} workers need"
+    what = name if wanted[name] == 1 else f"{name}s"
     raise ValueError(
-        f"{scale.least} workers need {wanted[name]} {name}s, Ray has {there.get(name, 0):.0f}: "
-        f"choose fewer {section}.workers, {section}.least_workers or {section}.threads, or let "
-        "more nodes join"
+        f"{who} {wanted[name]} {what}, Ray has {there.get(name, 0):.0f}: choose fewer "
+        f"{section}.workers, {section}.least_workers or {section}.threads, or let more nodes join"
     )
 
 

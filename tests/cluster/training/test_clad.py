@@ -224,7 +224,7 @@ def test_more_gpus_than_there_are_is_said_at_once(complete, tmp_path, capsys):
     weights = {"network.weights": complete / "dense.safetensors"}
     asked = ["train", "clad", "--run", str(tmp_path / "run"), "--gpu", *options(SHORT | weights)]
     assert main(asked) in (1, 2)
-    assert "1 workers need 1 GPUs, Ray has 0" in capsys.readouterr().err
+    assert "a worker needs 1 GPU, Ray has 0" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_its_terms(complete, tmp_path):
