@@ -10,7 +10,7 @@ import pytest
 from torch_geometric.data import Data
 
 import secateur
-from command_line import command, run, wait_for
+from command_line import run, running, wait_for
 from secateur.cluster.commands.cli import main
 from secateur.cluster.lottery.graph_record import GraphRecord
 from secateur.cluster.lottery.rounds import rows
@@ -129,13 +129,11 @@ def test_tickets_are_handed_out_for_new_graphs(complete):
 
 def test_whatever_dies_the_rest_goes_on_from_the_last_stage(complete, tmp_path):
     directory = tmp_path / "killed"
-    asked = command("train", "icpg", "--run", directory, *options(SETTINGS))
-    process = subprocess.Popen(asked, stderr=subprocess.DEVNULL)
-    wait_for(process, lambda: len(rows(directory)) >= 4)
-    os.kill(workers_below(process.pid)[0], signal.SIGKILL)
-    wait_for(process, lambda: len(rows(directory)) >= 9)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    asked = ("train", "icpg", "--run", directory, *options(SETTINGS))
+    with running(*asked, stderr=subprocess.DEVNULL) as process:
+        wait_for(process, lambda: len(rows(directory)) >= 4)
+        os.kill(workers_below(process.pid)[0], signal.SIGKILL)
+        wait_for(process, lambda: len(rows(directory)) >= 9)
     kept = {path: path.stat().st_mtime_ns for path in directory.glob("rounds/*/*.json")}
     assert secateur.open_training(directory).state == "stopped"
     run("resume", directory)

@@ -12,7 +12,7 @@ import pytest
 from train_workers import workers_of
 
 import secateur
-from command_line import PATIENCE_S, command, run, wait_for
+from command_line import PATIENCE_S, command, run, running, wait_for
 from secateur.cluster.commands.cli import main
 from secateur.cluster.exports.trained import RESULT, trained
 from secateur.cluster.runs.learned import Learned
@@ -83,14 +83,12 @@ def test_workers_on_a_cluster_one_of_which_is_killed_learn_the_same_within_noise
     settings = SHORT | weights | {"finetune.threads": 1, "finetune.epochs": 1}
     asked = ("train", "clad", "--address", cluster.address, *options(settings), "--workers", 5)
     elastic = ("--set", "finetune.least_workers=1")
-    process = subprocess.Popen(
-        command(*asked, *elastic, "--run", directory), stdout=subprocess.PIPE
-    )
-    wait_for(process, lambda: epochs(directory, "learning") >= 2)
-    kept, victims = told(directory, "learning"), workers_of(cluster)
-    assert len(victims) == 2
-    os.kill(victims[-1], signal.SIGKILL)
-    assert "final error" in process.communicate(timeout=PATIENCE_S)[0].decode()
+    with running(*asked, *elastic, "--run", directory, stdout=subprocess.PIPE) as process:
+        wait_for(process, lambda: epochs(directory, "learning") >= 2)
+        kept, victims = told(directory, "learning"), workers_of(cluster)
+        assert len(victims) == 2
+        os.kill(victims[-1], signal.SIGKILL)
+        assert "final error" in process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 0
     learned = Record(directory).journal.fact("learning")
     assert learned[: len(kept)] == kept
@@ -137,13 +135,9 @@ def epochs(directory: Path, stage: str) -> int:
 def test_a_killed_run_goes_on_from_its_last_epoch(complete, tmp_path):
     directory = tmp_path / "killed"
     weights = {"network.weights": complete / "dense.safetensors"}
-    asked = command(
-        "train", "clad", "--run", directory, *options(SHORT | weights | {"clad.epochs": 6})
-    )
-    process = subprocess.Popen(asked, stderr=subprocess.DEVNULL)
-    wait_for(process, lambda: epochs(directory, "learning") >= 2)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    asked = ("train", "clad", "--run", directory, *options(SHORT | weights | {"clad.epochs": 6}))
+    with running(*asked, stderr=subprocess.DEVNULL) as process:
+        wait_for(process, lambda: epochs(directory, "learning") >= 2)
     kept = epochs(directory, "learning")
     assert secateur.open_training(directory).state == "stopped"
     run("report", directory)

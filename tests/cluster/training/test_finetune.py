@@ -1,9 +1,7 @@
 """Fine-tuning as its users call it: a Ray Train job on a complete run, killed, and gone on with."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 from train_workers import workers_of
 
 import secateur
-from command_line import PATIENCE_S, command, run
+from command_line import run, running, wait_for
 from secateur.cluster.commands.cli import main
 from secateur.cluster.runs.record import Record
 from secateur.cluster.storage.journal import Journal
@@ -108,24 +106,18 @@ def checkpoints(directory: Path) -> list[int]:
 def test_a_killed_command_goes_on_from_its_last_epoch(complete, tmp_path):
     directory = tmp_path / "killed"
     shutil.copytree(complete, directory)
-    asked = command("finetune", directory, "--pick", 6, "--epochs", 400)
-    process, begun = subprocess.Popen(asked, stderr=subprocess.DEVNULL), time.monotonic()
-    while max(checkpoints(directory), default=0) < 8:
-        assert process.poll() is None, "the command ended before it was killed"
-        assert time.monotonic() - begun < PATIENCE_S
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    asked = ("finetune", directory, "--pick", 6, "--epochs", 400)
+    with running(*asked, stderr=subprocess.DEVNULL) as process:
+        wait_for(process, lambda: max(checkpoints(directory), default=0) >= 8)
     kept = max(checkpoints(directory))
     assert secateur.open_run(directory).state == "complete"
     # The rest is long: it is enough to see that the next command does not begin anew.
     told = []
-    with subprocess.Popen(asked, stderr=subprocess.PIPE, text=True) as process:
+    with running(*asked, stderr=subprocess.PIPE) as process:
         for line in process.stderr:
             told.append(line)
             if ", epoch " in line:
                 break
-        process.kill()
     epoch = int(told[-1].split(", epoch ")[1].split()[0])
     assert epoch > kept / 2, told  # epochs whose checkpoints Ray Train did not note yet are lost
 
@@ -186,13 +178,12 @@ def test_a_run_may_fine_tune_its_front_as_the_last_rung(cluster, complete, tmp_p
     }
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     there = ("--address", cluster.address)
-    asked = command("search", EXAMPLE, "--run", directory, "--evaluations", 4, *sets, *there)
-    with subprocess.Popen(asked, stderr=subprocess.PIPE, text=True) as process:
+    asked = ("search", EXAMPLE, "--run", directory, "--evaluations", 4, *sets, *there)
+    with running(*asked, stderr=subprocess.PIPE) as process:
         while not list(directory.glob("finetuned/*/model.json")):
             assert process.poll() is None, process.stderr.read()
             trained_by.update(workers_of(cluster))
             time.sleep(0.05)
-        os.kill(process.pid, signal.SIGKILL)
     assert trained_by
     said = run("resume", directory, *there).stderr
     results = secateur.open_run(directory).results()
