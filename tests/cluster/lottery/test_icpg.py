@@ -14,6 +14,7 @@ from command_line import run, running, wait_for
 from secateur.cluster.commands.cli import main
 from secateur.cluster.lottery.graph_record import GraphRecord
 from secateur.cluster.lottery.rounds import rows
+from train_workers import workers_below
 from wheels import ring
 
 SETTINGS = {
@@ -140,17 +141,6 @@ def test_whatever_dies_the_rest_goes_on_from_the_last_stage(complete, tmp_path):
     assert all(path.stat().st_mtime_ns == known for path, known in kept.items())
     assert numbers(directory) == numbers(complete)
     assert secateur.open_training(directory).state == "complete"
-
-
-def workers_below(pid: int) -> list[int]:
-    """The processes in which a command's workers train."""
-    asked = ["ps", "-ewwo", "pid,ppid,args"]
-    every = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    processes = [line.split(maxsplit=2) for line in every.splitlines()[1:]]
-    raylets = {one for one, parent, args in processes if "raylet" in args and parent == str(pid)}
-    return [
-        int(one) for one, parent, args in processes if parent in raylets and "TrainWorker" in args
-    ]
 
 
 def test_a_complete_run_has_nothing_to_resume(complete, capsys):

@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from train_workers import workers_of
 
 import secateur
 from command_line import PATIENCE_S, command, run, running, wait_for
@@ -19,6 +18,7 @@ from secateur.cluster.runs.learned import Learned
 from secateur.cluster.runs.record import Record
 from secateur.cluster.training.train_job import history
 from secateur.methods.tensors.weights import read_weights
+from train_workers import workers_of
 
 SHORT = {
     "clad.epochs": 5,

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from train_workers import workers_of
 
 import secateur
 from command_line import run, running, wait_for
 from secateur.cluster.commands.cli import main
 from secateur.cluster.runs.record import Record
 from secateur.cluster.storage.journal import Journal
+from train_workers import workers_of
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "digits-macs.yaml"
 
