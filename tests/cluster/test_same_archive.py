@@ -8,11 +8,12 @@ import math
 import multiprocessing
 import random
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from secateur.actors.dispatcher import Dispatcher
+from secateur.actors.dispatcher import ATTEMPTS, Dispatcher
 from secateur.actors.fleet import Gone
 from secateur.actors.job import Answer, Job
 from secateur.actors.simulated_fleet import SimulatedFleet
@@ -49,16 +50,19 @@ def measured(job: Job) -> float:
 
 
 def unsteady(rng: random.Random):
-    """Workers that take their time, die, lose their node or hang, each time anew."""
+    """Workers that take their time, die, lose their node or hang, each time anew.
+
+    No job fells so many of them that it is given up: that would be another outcome.
+    """
+    felled: Counter[Job] = Counter()
 
     def behaviour(worker: str, job: Job):
         fate, seconds = rng.random(), rng.expovariate(1.0)
-        if fate < 0.02:
-            return seconds, Gone(worker, "shot")
-        if fate < 0.10:
+        if fate < 0.08:
             return seconds, Gone(worker, "the node has gone", with_node=True)
-        if fate < 0.11:
-            return math.inf, Gone(worker, "hangs")
+        if fate < 0.11 and felled[job] < ATTEMPTS - 1:
+            felled[job] += 1
+            return (seconds, Gone(worker, "shot")) if fate < 0.10 else (math.inf, Gone(worker, ""))
         value = Estimate.exact(measured(job))
         return seconds, Answer(job.number, job.quantity, value, worker, seconds)
 
