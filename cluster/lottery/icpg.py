@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from ...actors.cores import available_cores
 from ...methods.icpg.task import Task
 from ...methods.models.exported import build
 from ..on_ray.ray_cluster import ray_at, require_reachable
@@ -26,7 +25,7 @@ from ..settings.checked import ConfigError, as_yaml
 from ..settings.graph_config import GraphConfig, settled, with_absolute_paths
 from ..storage.journal import Journal
 from ..storage.whole_file import write_whole
-from ..training.train_job import Scale, Worker, train_job
+from ..training.train_job import Scale, Worker, places, train_job
 from .candidates import CANDIDATES, Lost, found_files, read_found
 from .drawn import Drawn
 from .graph_record import MASKERS_REMOVE, GraphRecord, lost_lines
@@ -134,7 +133,6 @@ def _check(config: GraphConfig, task: Task) -> None:
 
 def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -> None:
     config = config_of(path, journal)
-    scale = _scale(config)
     searches = config.search is not None
     known = set(_told_files(path, searches))
 
@@ -144,8 +142,9 @@ def _work(path: Path, journal: Journal, watcher: Watcher, address: str | None) -
                 known.add(file)
                 watcher.say(_line(file))
 
-    watcher.say(f"drawing tickets on {scale.workers} workers")
-    with ray_at(address, cpus=scale.cpus):
+    with ray_at(address, cpus=_scale(config).cpus):
+        scale = _scale(config)  # by the nodes that are there
+        watcher.say(f"drawing tickets on {scale.workers} workers")
         try:
             train_job(
                 lottery_loop, LotteryPayload(config, path), path / "jobs" / JOB, scale,
@@ -188,8 +187,9 @@ def _line(file: Path) -> str:
 
 def _scale(config: GraphConfig) -> Scale:
     training = config.training
-    room = max(1, available_cores() // training.threads)
-    workers = room if isinstance(training.workers, str) else training.workers
+    workers = (
+        max(1, places(training.threads)) if isinstance(training.workers, str) else training.workers
+    )
     at_once = config.search.window if config.search else len(units_of(config))
     return Scale.of(
         min(workers, at_once),

@@ -1,6 +1,7 @@
 """Ray: the one that the caller has, a cluster at an address, or one for this machine alone."""
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+
+from ...actors.cores import available_cores
 
 OBJECT_STORE_BYTES = 512 * 1024 * 1024
 
@@ -40,6 +43,13 @@ def ray_at(address: str | None, *, cpus: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def node_resources() -> list[dict[str, float]]:
+    """The resources of each node of the Ray that this process is in, or of this machine without."""
+    if not ray.is_initialized():
+        return [{"CPU": available_cores(), "GPU": math.inf}]  # Ray will count the GPUs
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def require_reachable(address: str | None) -> None:

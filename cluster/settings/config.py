@@ -190,7 +190,8 @@ class Finetune(Section):
     it looks; `mirror` flips images, which suits photographs and not digits; `mixup` mixes pairs, by
     shares from Beta(mixup, mixup), which spares long trainings overfitting. `precision: bf16` is
     faster where the processor has such units. A worker computes on `threads` threads; `auto` shares
-    the cores. A job that cannot have all its `workers` begins and goes on with `least_workers`.
+    the cores of this machine or cluster. A job that cannot have all its `workers` begins and goes
+    on with `least_workers`.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10

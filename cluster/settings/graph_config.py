@@ -92,8 +92,8 @@ class GraphTraining(Section):
     """How networks are trained, and where; a worker takes one fold and variant after the other.
 
     What is left out is what the authors have for graphs, or for nodes. `workers: auto` is one for
-    every core of this machine, or for every `threads`. A job that cannot have all its workers
-    begins and goes on with `least_workers`.
+    every core of this machine or cluster, or for every `threads`. A job that cannot have all its
+    workers begins and goes on with `least_workers`.
     """
 
     epochs: Count | None = None

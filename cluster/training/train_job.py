@@ -7,6 +7,7 @@ of the same name in the same folder takes up where the last one ended.
 import contextlib
 import json
 import logging
+import math
 import os
 import tempfile
 import threading
@@ -22,9 +23,8 @@ import ray.train
 import torch
 from ray.train.torch import TorchTrainer
 
-from ...actors.cores import available_cores
 from ...methods.training.epochs import Place
-from ..on_ray.ray_cluster import ray_at
+from ..on_ray.ray_cluster import node_resources, ray_at
 
 HISTORY = "history.json"
 """In a checkpoint: the metrics of every epoch so far."""
@@ -69,12 +69,11 @@ class Scale:
     def of(
         cls, workers: int, least: int | None, threads: int | str, *, gpu: bool, section: str
     ) -> "Scale":
-        """Share this machine's cores among the workers where `threads` is `auto`.
+        """Where `threads` is `auto`, share the cores of Ray's nodes, or of this machine before.
 
         More than all workers are never needed, whatever `least` is.
         """
-        shared = max(1, available_cores() // workers)
-        own = shared if isinstance(threads, str) else threads
+        own = _share(workers, gpu=gpu) if isinstance(threads, str) else threads
         return cls(workers, min(workers, least or workers), own, gpu, section)
 
 
@@ -153,6 +152,14 @@ def train_job(
     return Path(result.checkpoint.path)
 
 
+def places(threads: int, *, gpu: bool = False) -> int:
+    """How many workers of so many threads there is room for, on Ray's nodes or on this machine."""
+    return sum(
+        int(min(node.get("CPU", 0) // threads, node.get("GPU", 0) if gpu else math.inf))
+        for node in node_resources()
+    )
+
+
 def history(folder: Path) -> list[Metrics]:
     """Return the metrics of a job's epochs as far as its last checkpoint in a folder knows them."""
     told: list[Metrics] = []
@@ -160,6 +167,13 @@ def history(folder: Path) -> list[Metrics]:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # it is being replaced
             told = max(told, json.loads(path.read_text()), key=len)
     return told
+
+
+def _share(workers: int, *, gpu: bool) -> int:
+    """The most threads that each worker can have; 1 where there is no room for all of them."""
+    most = max((int(node.get("CPU", 0)) for node in node_resources()), default=1)
+    wide = (n for n in range(most, 1, -1) if places(n, gpu=gpu) >= workers)
+    return next(wide, 1)
 
 
 def _require_room(scale: Scale) -> None:
