@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,11 +152,15 @@ def train_job(
     return Path(result.checkpoint.path)
 
 
-def places(threads: int, *, gpu: bool = False) -> int:
+def places(threads: int) -> int:
     """How many workers of so many threads there is room for, on Ray's nodes or on this machine."""
+    return _room(node_resources(), threads, gpu=False)
+
+
+def _room(nodes: Sequence[Mapping[str, float]], threads: int, *, gpu: bool) -> int:
     return sum(
         int(min(node.get("CPU", 0) // threads, node.get("GPU", 0) if gpu else math.inf))
-        for node in node_resources()
+        for node in nodes
     )
 
 
@@ -171,9 +175,9 @@ def history(folder: Path) -> list[Metrics]:
 
 def _share(workers: int, *, gpu: bool) -> int:
     """The most threads that each worker can have; 1 where there is no room for all of them."""
-    most = max((int(node.get("CPU", 0)) for node in node_resources()), default=1)
-    wide = (n for n in range(most, 1, -1) if places(n, gpu=gpu) >= workers)
-    return next(wide, 1)
+    nodes = node_resources()
+    most = max((int(node.get("CPU", 0)) for node in nodes), default=1)
+    return next((n for n in range(most, 1, -1) if _room(nodes, n, gpu=gpu) >= workers), 1)
 
 
 def _require_room(scale: Scale) -> None:

@@ -27,11 +27,8 @@ def test_the_cores_of_all_nodes_are_shared(monkeypatch, workers, gpu, threads):
 
 
 def test_there_is_room_for_whole_workers_only(monkeypatch):
-    monkeypatch.setattr(
-        train_job, "node_resources", lambda: [{"CPU": 16.0, "GPU": 2.0}, {"CPU": 6}]
-    )
+    monkeypatch.setattr(train_job, "node_resources", lambda: [{"CPU": 16.0}, {"CPU": 6.0}])
     assert train_job.places(4) == 5
-    assert train_job.places(4, gpu=True) == 2
     assert train_job.places(32) == 0
 
 
