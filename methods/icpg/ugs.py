@@ -3,7 +3,12 @@
 Chen et al., *A Unified Lottery Ticket Hypothesis for Graph Neural Networks*, ICML 2021. Masks begin
 at 1 and are drawn to 0 by their L1 norm; what has the smallest masks, at the best validation epoch,
 is removed. They belong to the edges of one graph: there is nothing to apply to another.
+
+The authors mask self-loops like edges, so that masks which fall alike change no normalised weight.
+Here self-loops weigh 1, and edges are weighed by their masks over these masks' mean.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -45,7 +50,7 @@ def fit_masks(
     def answers() -> Tensor:
         masked = {name: one * weights[name] for name, one in matrices(network).items()}
         seen = task.graphs.whole
-        options = {"edge_weight": edges, "batch": seen.graph}
+        options = {"edge_weight": edges / edges.mean(), "batch": seen.graph}
         logits: Tensor = functional_call(network, masked, (seen.features, seen.edges), options)
         return logits
 
@@ -57,6 +62,8 @@ def fit_masks(
             loss = F.cross_entropy(answers()[split.train], labels[split.train])
             loss = loss + EDGE_DECAY * edges.abs().sum()
             loss = loss + WEIGHT_DECAY * sum(one.abs().sum() for one in weights.values())
+            if best is not None and not math.isfinite(loss.item()):
+                break  # the masks have reached 0
             require_finite(loss.item(), epoch)
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -64,10 +71,11 @@ def fit_masks(
             apply(masks, network)
             network.eval()
             with torch.no_grad():
-                told = answers()[split.validation].argmax(dim=1)
-            right = float((told == labels[split.validation]).float().mean())
-            if best is None or right > best[0]:
+                logits = answers()[split.validation]
+            right = float((logits.argmax(dim=1) == labels[split.validation]).float().mean())
+            if logits.isfinite().all() and (best is None or right > best[0]):
                 learned = {name: one.detach().clone() for name, one in weights.items()}
                 best = right, edges.detach().abs().clone(), learned
+    require_finite(math.nan if best is None else best[0], recipe.epochs)
     assert best is not None
     return best[1], best[2]

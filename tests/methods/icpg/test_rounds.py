@@ -162,6 +162,12 @@ def test_nodes_of_one_graph_are_told_apart(variant):
     assert fitted.test > 0.6
 
 
+def test_masks_that_reach_zero_end_their_training():
+    one = replace(lottery(one_graph(), "ugs"), soft=replace(RECIPE, epochs=60, learning_rate=0.1))
+    kept, _ = one.draw(one.begin())
+    assert kept.edges_gone == pytest.approx(0.1, abs=0.01)
+
+
 def test_masks_for_each_edge_fit_one_graph_alone():
     one = lottery(variant="ugs")
     with pytest.raises(ValueError, match="UGS learns a mask for every edge of one graph, wheels"):
