@@ -55,7 +55,6 @@ class _Told:
     """What a node says when it is asked."""
 
     versions: Mapping[str, str]
-    clock: float
     authentication: str
     is_open: bool
     lacking: str | None
@@ -156,27 +155,38 @@ def _asked(node: Mapping[str, Any], factory: str | None) -> Node:
     name, resources = node["NodeManagerHostname"], node["Resources"]
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     task = ray.remote(_told).options(num_cpus=0, scheduling_strategy=there)
-    begun = time.time()
+    clock = ray.remote(_clock).options(num_cpus=0, scheduling_strategy=there)
     try:
         told = ray.get(task.remote(node["NodeManagerPort"], factory), timeout=PATIENCE_S)
+        begun = time.time()  # by now its worker has started, and answers at once
+        read = ray.get(clock.remote(), timeout=PATIENCE_S)
     except (ray.exceptions.RayError, TimeoutError):
         return Node(name, resources, None)
-    skew_s = told.clock - (begun + time.time()) / 2
+    skew_s = _skew(begun, read, time.time())
     return Node(
         name, resources, told.versions, skew_s, told.authentication, told.is_open, told.lacking
     )
 
 
+def _clock() -> float:
+    return time.time()
+
+
+def _skew(begun: float, read: float, ended: float) -> float:
+    """By how much a clock is off, at least, that was read between two moments of ours."""
+    return min(0.0, read - begun) + max(0.0, read - ended)
+
+
 def _told(port: int, factory: str | None) -> _Told:
     """Tell of the node that this runs on, whose Ray hands its own environment to its workers."""
-    clock, lacking = time.time(), None
+    lacking = None
     try:
         if factory is not None:
             resolve(factory)
     except ValueError as error:
         lacking = str(error)
     mode = os.environ.get("RAY_AUTH_MODE", "disabled")
-    return _Told(versions(), clock, mode, _is_open(port), lacking)
+    return _Told(versions(), mode, _is_open(port), lacking)
 
 
 def _is_open(port: int) -> bool:

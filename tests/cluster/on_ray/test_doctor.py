@@ -4,6 +4,7 @@ import pytest
 import ray
 
 from secateur.cluster.commands.cli import main
+from secateur.cluster.on_ray import doctor
 from secateur.cluster.on_ray.doctor import Node, diagnose, versions
 
 HERE = {"python": "3.11.7", "ray": "2.60.0", "torch": "2.14.1"}
@@ -23,6 +24,11 @@ def test_a_cluster_that_lacks_nothing_is_well():
         "board: 4 CPUs, the same versions": True,
         "no node can be reached from the network without a token": True,
     }
+
+
+@pytest.mark.parametrize(("read", "skew"), [(10.0, 0.0), (19.0, 0.0), (7.0, -3.0), (24.5, 4.5)])
+def test_a_node_that_answers_late_has_no_wrong_clock(read, skew):
+    assert doctor._skew(10.0, read, 20.0) == skew
 
 
 @pytest.mark.parametrize(
