@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as clean a stop as Ctrl-C
-    # PyTorch Geometric's import, which is none of the user's business
+    # of PyTorch Geometric's import, and of sums over neighbours: none of the user's business
     warnings.filterwarnings("ignore", ".*torch.jit.script.* is deprecated", FutureWarning)
+    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
     try:
         asked = [one for one in given if one != "--debug"]
         code = cli.main(asked, "secateur", standalone_mode=False)

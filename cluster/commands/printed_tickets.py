@@ -14,7 +14,8 @@ def print_tickets(path: Path) -> None:
     """Print every round of every variant beside the dense network, and where the files are."""
     record = GraphRecord(path)
     found = record.tickets()
-    table = Table(title=f"Tickets of {path}: {record.config.data.name}, {found.count} folds")
+    name = record.config.data.name
+    table = Table(title=f"Tickets of {path}: {name}, folds x seeds: {found.count}")
     for title in (
         "variant", _kind(record), "edges gone (%)", "weights gone (%)", "score (%)", "vs dense",
         "vs random", "best epoch's (%)", "time", "thinning",
@@ -35,9 +36,9 @@ def print_tickets(path: Path) -> None:
         )
     for line in record.lost:
         click.echo(f"lost      {line}")
-    for name, file in (("report", REPORT), ("picture", PICTURE)):
+    for kind, file in (("report", REPORT), ("picture", PICTURE)):
         if (path / file).exists():
-            click.echo(f"{name:<9} {path / file}")
+            click.echo(f"{kind:<9} {path / file}")
     for folder in sorted((path / TICKETS).glob("*")):
         click.echo(f"ticket    {folder}")
 

@@ -104,7 +104,7 @@ def test_the_front_tells_scores_beside_the_dense_and_the_random_ones(complete, c
 def test_people_see_a_table_a_page_and_a_picture(complete, capsys):
     assert main(["front", str(complete)]) == 0
     table = capsys.readouterr().out
-    assert "wheels:task, 2 folds" in table
+    assert "wheels:task, folds x seeds: 2" in table
     assert "26.73" not in table
     assert (complete / "tickets.png").read_bytes().startswith(b"\x89PNG")
     before = (complete / "report.html").read_text()
