@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import ray
 
 from ...actors.cores import available_cores
+from ...actors.ray_fleet import alive_nodes
 
 OBJECT_STORE_BYTES = 512 * 1024 * 1024
 
@@ -49,7 +50,7 @@ def node_resources() -> list[dict[str, float]]:
     """The resources of each node of the Ray that this process is in, or of this machine without."""
     if not ray.is_initialized():
         return [{"CPU": available_cores(), "GPU": math.inf}]  # Ray will count the GPUs
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in alive_nodes()]
 
 
 def require_reachable(address: str | None) -> None:
