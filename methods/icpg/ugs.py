@@ -28,9 +28,11 @@ def fit_masks(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Train network and masks together; return the edges' masks, (edges,), and the weights'.
 
+    Masks that reach 0 end it: then no loss is finite any more.
+
     Raises:
         ValueError: there is more than one graph.
-        FloatingPointError: the loss is no longer finite.
+        FloatingPointError: the loss was finite after no epoch.
     """
     if not task.one_graph:
         raise ValueError(
