@@ -40,6 +40,7 @@ from secateur.methods.icpg.rounds import Lottery, Plan, Step, scored
 from secateur.methods.icpg.sources import graph_task, load_task
 from secateur.methods.icpg.task import Task
 from secateur.methods.icpg.weights import apply, matrices, prune, whole
+from secateur.methods.tensors.batch_norm import batch_norms, estimated_anew
 
 warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)
 
@@ -141,7 +142,7 @@ def loop_round(one: Lottery, graphs: list[Data], layers: Callable[[Any], Any]) -
 
 
 def loop_fit(one: Lottery, graphs: list[Data], network: nn.Module, masker: Masker | None) -> None:
-    """Train with the loader, and look at both other parts after each epoch."""
+    """Train with the loader, and look at all parts after each epoch, as BatchNorms need it."""
     parts = {
         part: DataLoader(
             [graphs[number] for number in one.split.of(part).tolist()],
@@ -168,6 +169,9 @@ def loop_fit(one: Lottery, graphs: list[Data], network: nn.Module, masker: Maske
         for module in modules:
             module.eval()
         with torch.no_grad():
+            with estimated_anew(batch_norms(*modules)):
+                for batch in parts["train"]:
+                    logits(batch)
             for part in ("validation", "test"):
                 for batch in parts[part]:
                     logits(batch).argmax(dim=1)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from ..tensors.batch_norm import batch_norms, estimated_anew
 from .graphs import Batch
 from .masker import Masker
 from .task import Part, Split, Task
@@ -64,7 +65,8 @@ def fit(
 ) -> Fitted:
     """Train in place and leave the best epoch's weights; with a masker its scores weigh edges.
 
-    Weights outside the masks are 0 from first to last.
+    Weights outside the masks are 0 from first to last. Before an epoch is judged, the statistics of
+    every BatchNorm are estimated anew on the training part (ours).
 
     Raises:
         FloatingPointError: the loss is no longer finite.
@@ -91,6 +93,7 @@ def fit(
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
                 apply(masks, network)
+            recalibrate(network, task, split, masker)
             (loss_now, validation), (_, test) = judge(
                 network, task, split, ("validation", "test"), masker
             )
@@ -120,6 +123,20 @@ def answers(network: nn.Module, batch: Batch, masker: Masker | None = None) -> T
     weights = None if masker is None else masker(batch.features, batch.edges)
     logits: Tensor = network(batch.features, batch.edges, edge_weight=weights, batch=batch.graph)
     return logits
+
+
+def recalibrate(network: nn.Module, task: Task, split: Split, masker: Masker | None = None) -> None:
+    """Estimate the statistics of every BatchNorm on the training part, and go into evaluation.
+
+    With few weights left, those of an epoch's batches do not fit the weights at its end.
+    """
+    modules = [network] if masker is None else [network, masker]
+    for one in modules:
+        one.eval()
+    if norms := batch_norms(*modules):
+        with torch.no_grad(), estimated_anew(norms):
+            for batch, _ in task.batches(split, "train", EVALUATED):
+                answers(network, batch, masker)
 
 
 def judge(

@@ -10,6 +10,7 @@ from ...search.candidate import Estimate
 from ..data.images import Images
 from ..data.normalisation import Normalisation
 from ..pruning.surgery import Pruner
+from ..tensors.batch_norm import batch_norms, estimated_anew
 
 CPU = torch.device("cpu")
 
@@ -19,20 +20,9 @@ def recalibrate(network: nn.Module, inputs: Tensor, *, batch: int = 250) -> nn.M
 
     The plain average over batches (momentum None); nothing else of the network changes mode.
     """
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-        norm.train()
-    try:
-        with torch.inference_mode():
-            for part in torch.tensor_split(inputs, -(-len(inputs) // batch)):
-                network(part)  # parts of nearly the same size: none is too small for a variance
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-            norm.eval()
+    with torch.inference_mode(), estimated_anew(batch_norms(network)):
+        for part in torch.tensor_split(inputs, -(-len(inputs) // batch)):
+            network(part)  # parts of nearly the same size: none is too small for a variance
     return network
 
 
