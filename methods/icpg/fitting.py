@@ -146,20 +146,14 @@ def judge(
     parts: Sequence[Part],
     masker: Masker | None = None,
 ) -> list[tuple[float, float]]:
-    """Return the mean loss and the score on each part, in evaluation mode."""
-    modes = [(one, one.training) for one in (network, masker) if one is not None]
-    for one, _ in modes:
-        one.eval()
+    """Return the mean loss and the score on each part, of what is in evaluation mode."""
     with torch.no_grad():
         if task.one_graph:  # all its nodes are told at once
             logits = answers(network, task.graphs.whole, masker)
             told = [(logits[split.of(p)], task.graphs.labels[split.of(p)]) for p in parts]
         else:
             told = [_told(network, task, split, part, masker) for part in parts]
-        judged = [(float(_loss(*one)), _score(*one)) for one in told]
-    for one, mode in modes:
-        one.train(mode)
-    return judged
+        return [(float(_loss(*one)), _score(*one)) for one in told]
 
 
 def _told(

@@ -1,4 +1,3 @@
-from functools import partial
 from unittest.mock import Mock
 
 import pytest
@@ -23,8 +22,9 @@ def wheels_and_split() -> tuple[Task, Split]:
 def networks(task: Task) -> tuple[GraphClassifier, Masker]:
     ins = task.graphs.features.shape[1]
     torch.manual_seed(0)
-    masker = partial(Masker, ins, kind="gcn", hidden=8, layers=2, heads=1, reading="concat")
-    return GraphClassifier(ins, task.classes, hidden=16, layers=2), masker(plain=False)
+    network = GraphClassifier(ins, task.classes, hidden=16, layers=2)
+    sizes = {"kind": "gcn", "hidden": 8, "layers": 2, "heads": 1}
+    return network, Masker(ins, **sizes, reading="concat", plain=False)
 
 
 def first_norm(features: torch.Tensor) -> dict[str, torch.Tensor]:
