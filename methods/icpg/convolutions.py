@@ -109,8 +109,7 @@ class GCN(GCNConv):  # type: ignore[misc]
 
     def forward(self, x: Tensor, neighbours: Neighbours) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
-        found: Tensor = neighbours.sum(self.lin(x)) + self.bias
-        return found
+        return neighbours.sum(self.lin(x), bias=self.bias)
 
 
 class GIN(nn.Module):

@@ -46,6 +46,21 @@ class Fitted:
     best_test: float
 
 
+class Parts:
+    """The parts of a task in batches that are gathered once and looked at again and again."""
+
+    def __init__(self, task: Task, split: Split) -> None:
+        self.task, self.split = task, split
+        self._gathered: dict[Part, list[Batch]] = {}
+
+    def batches(self, part: Part) -> list[Batch]:
+        """The graphs of a part, as few batches as may be; all of one graph, whatever the part."""
+        if part not in self._gathered:
+            found = self.task.batches(self.split, part, EVALUATED)
+            self._gathered[part] = [batch for batch, _ in found]
+        return self._gathered[part]
+
+
 @dataclass(slots=True)
 class _Best:
     key: tuple[float, float]
@@ -80,6 +95,7 @@ def fit(
     order = torch.Generator().manual_seed(seed)
     best: _Best | None = None
     best_test = 0.0
+    parts = Parts(task, split)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of dropout
         for epoch in range(1, recipe.epochs + 1):
@@ -93,9 +109,9 @@ def fit(
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
                 apply(masks, network)
-            recalibrate(network, task, split, masker)
+            recalibrate(network, parts, masker)
             (loss_now, validation), (_, test) = judge(
-                network, task, split, ("validation", "test"), masker
+                network, parts, ("validation", "test"), masker
             )
             require_finite(loss_now, epoch)
             best_test = max(best_test, test)
@@ -125,7 +141,7 @@ def answers(network: nn.Module, batch: Batch, masker: Masker | None = None) -> T
     return logits
 
 
-def recalibrate(network: nn.Module, task: Task, split: Split, masker: Masker | None = None) -> None:
+def recalibrate(network: nn.Module, parts: Parts, masker: Masker | None = None) -> None:
     """Estimate the statistics of every BatchNorm on the training part, and go into evaluation.
 
     With few weights left, those of an epoch's batches do not fit the weights at its end.
@@ -135,41 +151,30 @@ def recalibrate(network: nn.Module, task: Task, split: Split, masker: Masker | N
         one.eval()
     if norms := batch_norms(*modules):
         with torch.no_grad(), estimated_anew(norms):
-            for batch, _ in task.batches(split, "train", EVALUATED):
+            for batch in parts.batches("train"):
                 answers(network, batch, masker)
 
 
 def judge(
-    network: nn.Module,
-    task: Task,
-    split: Split,
-    parts: Sequence[Part],
-    masker: Masker | None = None,
+    network: nn.Module, parts: Parts, which: Sequence[Part], masker: Masker | None = None
 ) -> list[tuple[float, float]]:
     """Return the mean loss and the score on each part, of what is in evaluation mode."""
+    task, split = parts.task, parts.split
     with torch.no_grad():
         if task.one_graph:  # all its nodes are told at once
-            logits = answers(network, task.graphs.whole, masker)
-            told = [(logits[split.of(p)], task.graphs.labels[split.of(p)]) for p in parts]
+            logits, labels = _told(network, parts.batches(which[0]), masker)
+            told = [(logits[split.of(part)], labels[split.of(part)]) for part in which]
         else:
-            told = [_told(network, task, split, part, masker) for part in parts]
+            told = [_told(network, parts.batches(part), masker) for part in which]
         return [(float(_loss(*one)), _score(*one)) for one in told]
 
 
 def _told(
-    network: nn.Module,
-    task: Task,
-    split: Split,
-    part: Part,
-    masker: Masker | None,
+    network: nn.Module, batches: Sequence[Batch], masker: Masker | None
 ) -> tuple[Tensor, Tensor]:
-    """The logits and the labels of all graphs of a part."""
-    pairs = [
-        (answers(network, batch, masker), batch.labels)
-        for batch, _ in task.batches(split, part, EVALUATED)
-    ]
-    logits, labels = (torch.cat(one) for one in zip(*pairs, strict=True))
-    return logits, labels
+    """The logits and the labels of all graphs, or nodes, of batches."""
+    logits = torch.cat([answers(network, batch, masker) for batch in batches])
+    return logits, torch.cat([batch.labels for batch in batches])
 
 
 def _score(logits: Tensor, labels: Tensor) -> float:

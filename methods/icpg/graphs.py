@@ -44,8 +44,8 @@ class Graphs:
         counts = self.edge_ends[chosen + 1] - self.edge_ends[chosen]
         of_graphs = len(self.labels) == len(self)
         return Batch(
-            features=self.features[nodes],
-            edges=self.edges[:, edges] + torch.repeat_interleave(moved, counts),
+            features=self.features.index_select(0, nodes),
+            edges=self.edges.index_select(1, edges) + torch.repeat_interleave(moved, counts),
             graph=owners(node_ends),
             labels=self.labels[chosen if of_graphs else nodes],
         )

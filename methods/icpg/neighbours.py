@@ -39,12 +39,17 @@ class Neighbours:
         """The target of each edge, shape (edges,)."""
         return owners(self.ends)
 
-    def sum(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return what every node hears, (nodes, channels) for (nodes, channels).
+    def sum(
+        self, x: Tensor, weights: Tensor | None = None, *, bias: Tensor | None = None
+    ) -> Tensor:
+        """Return what every node hears, plus a bias: (nodes, channels) for (nodes, channels).
 
-        Other `weights` than the edges' own are in the order of `sources`.
+        Other `weights` than the edges' own are in the order of `sources`; `bias` is of shape
+        (channels,).
         """
-        summed: Tensor = _WeighedSum.apply(x, self.weights if weights is None else weights, self)
+        given = self.weights if weights is None else weights
+        onto = x.new_zeros(1) if bias is None else bias
+        summed: Tensor = _WeighedSum.apply(onto, x, given, self)
         return summed
 
     def matrix(self, weights: Tensor) -> Tensor:
@@ -65,28 +70,35 @@ class Neighbours:
 
 
 class _WeighedSum(torch.autograd.Function):
-    """A sparse matrix of learned weights times x.
+    """A bias plus a sparse matrix of learned weights times x.
 
-    PyTorch can differentiate that product itself, but takes longer than with messages.
+    PyTorch can differentiate that product itself, but takes longer than with messages. A product
+    that is added to something takes two thirds of the time of one alone.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weights: Tensor, neighbours: Neighbours) -> Tensor:
+    def forward(
+        ctx: Any, bias: Tensor, x: Tensor, weights: Tensor, neighbours: Neighbours
+    ) -> Tensor:
         ctx.neighbours = neighbours
         ctx.save_for_backward(x, weights)
-        return neighbours.matrix(weights) @ x
+        return torch.addmm(bias, neighbours.matrix(weights), x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weights = ctx.saved_tensors
         neighbours: Neighbours = ctx.neighbours
-        of_x = of_weights = None
+        of_bias = of_x = of_weights = None
         if ctx.needs_input_grad[0]:
-            of_x = neighbours.transposed(weights) @ gradient
-        if ctx.needs_input_grad[1]:  # of each edge: its target's gradient times its source's x
+            of_bias = gradient.sum(dim=0)
+        if ctx.needs_input_grad[1]:
+            of_x = torch.addmm(gradient.new_zeros(1), neighbours.transposed(weights), gradient)
+        if ctx.needs_input_grad[2]:  # of each edge: its target's gradient times its source's x
             none = neighbours.matrix(torch.zeros_like(weights))
             of_weights = torch.sparse.sampled_addmm(none, gradient, x.t(), beta=0.0).values()
-        return of_x, of_weights, None
+        return of_bias, of_x, of_weights, None
 
 
 def _matrix(rows: Tensor, columns: Tensor, values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.methods.icpg.fitting import Recipe, fit, judge, recalibrate
+from secateur.methods.icpg.fitting import Parts, Recipe, fit, judge, recalibrate
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier
 from secateur.methods.icpg.task import Split, Task
@@ -52,7 +52,7 @@ def test_statistics_are_those_of_the_weights_as_they_are():
     before = norm.running_var.clone()
     with torch.no_grad():
         network.nodes.linear.weight *= 3  # what comes in is then larger
-    recalibrate(network, task, split)
+    recalibrate(network, Parts(task, split))
     torch.testing.assert_close(norm.running_var, 9 * before, rtol=1e-4, atol=0.0)
 
 
@@ -61,7 +61,7 @@ def test_a_network_is_judged_as_it_has_learned():
     task, split = wheels_and_split()
     network, _ = networks(task)
     fit(network, task, split, RECIPE, whole(network), seed=0)
-    loss, score = judge(network, task, split, ("train",))[0]
+    loss, score = judge(network, Parts(task, split), ("train",))[0]
     network.train()
     batch = task.graphs.batch(split.train)
     with torch.no_grad():
@@ -75,6 +75,15 @@ def test_without_batchnorms_no_graph_is_looked_at_again():
     task, split = wheels_and_split()
     network = Mock(spec=nn.Linear, wraps=nn.Linear(2, 2))
     network.modules.return_value = []
-    recalibrate(network, task, split)
+    recalibrate(network, Parts(task, split))
     network.eval.assert_called_once()
     network.assert_not_called()
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_part_is_gathered_once(part):
+    task, split = wheels_and_split()
+    parts = Parts(task, split)
+    first = parts.batches(part)
+    torch.testing.assert_close(first[0].labels, task.graphs.labels[split.of(part)])
+    assert all(one is again for one, again in zip(first, parts.batches(part), strict=True))

@@ -24,13 +24,16 @@ def by_messages(x: Tensor, edges: Tensor, weights: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("edges", [EDGES, NONE])
 def test_sums_are_those_of_messages_and_so_are_their_gradients(edges):
-    x, weights = drawn(NODES, 3), drawn(edges.shape[1])
+    x, weights, bias = drawn(NODES, 3), drawn(edges.shape[1]), drawn(3)
 
-    def summed(x: Tensor, weights: Tensor) -> Tensor:
-        return Neighbours.of(edges, weights, NODES).sum(x)
+    def summed(x: Tensor, weights: Tensor, bias: Tensor | None = None) -> Tensor:
+        return Neighbours.of(edges, weights, NODES).sum(x, bias=bias)
 
-    torch.testing.assert_close(summed(x, weights), by_messages(x, edges, weights))
+    messages = by_messages(x, edges, weights)
+    torch.testing.assert_close(summed(x, weights), messages)
+    torch.testing.assert_close(summed(x, weights, bias), messages + bias)
     assert torch.autograd.gradcheck(summed, (x, weights))
+    assert torch.autograd.gradcheck(summed, (x, weights, bias))
 
 
 def test_without_weights_all_weigh_1():

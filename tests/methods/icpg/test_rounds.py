@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.methods.icpg.fitting import Recipe, fit, judge
+from secateur.methods.icpg.fitting import Parts, Recipe, fit, judge
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier, NodeClassifier
 from secateur.methods.icpg.rounds import Kept, Lottery, Plan, Step, scored
@@ -72,7 +72,7 @@ def test_a_dense_network_learns_the_task():
     fitted, network = one.play(one.begin())
     assert fitted.test > 0.9
     assert fitted.best_test >= fitted.test
-    assert judge(network, one.task, one.split, ("validation",))[0][1] == fitted.validation
+    assert judge(network, Parts(one.task, one.split), ("validation",))[0][1] == fitted.validation
     assert not network.training
 
 

@@ -51,10 +51,11 @@ def test_one_class_alone_is_refused():
         replace(wheels(), graphs=replace(graphs, labels=torch.zeros(48, dtype=torch.int64)))
 
 
-def test_features_that_are_no_numbers_are_counted_and_found():
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_features_that_are_no_numbers_are_counted_and_found(number):
     graphs = wheels().graphs
     features = graphs.features.clone()
-    features[3, 1] = features[7, 0] = float("nan")
+    features[3, 1] = features[7, 0] = number
     with pytest.raises(ValueError, match=r"not finite, in 2 of 333 nodes, first in node 3"):
         replace(wheels(), graphs=replace(graphs, features=features))
 
