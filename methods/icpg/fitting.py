@@ -2,22 +2,16 @@
 
 import copy
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import nn
 
-from ..tensors.batch_norm import batch_norms, estimated_anew
-from .graphs import Batch
+from .judging import Parts, answers, judge, loss_of, recalibrate
 from .masker import Masker
-from .task import Part, Split, Task
+from .task import Split, Task
 from .weights import Masks, apply
-
-EVALUATED = 512
-"""Graphs in a batch where nothing is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +38,6 @@ class Fitted:
     validation: float
     test: float
     best_test: float
-
-
-class Parts:
-    """The parts of a task in batches that are gathered once and looked at again and again."""
-
-    def __init__(self, task: Task, split: Split) -> None:
-        self.task, self.split = task, split
-        self._gathered: dict[Part, list[Batch]] = {}
-
-    def batches(self, part: Part) -> list[Batch]:
-        """The graphs of a part, as few batches as may be; all of one graph, whatever the part."""
-        if part not in self._gathered:
-            found = self.task.batches(self.split, part, EVALUATED)
-            self._gathered[part] = [batch for batch, _ in found]
-        return self._gathered[part]
 
 
 @dataclass(slots=True)
@@ -103,9 +82,10 @@ def fit(
                 one.train()
             for batch, rows in task.batches(split, "train", recipe.batch, order):
                 adam.zero_grad()
-                logits = answers(network, batch, masker)
-                labels = batch.labels
-                loss = _loss(logits, labels) if rows is None else _loss(logits[rows], labels[rows])
+                logits, labels = answers(network, batch, masker), batch.labels
+                if rows is not None:
+                    logits, labels = logits[rows], labels[rows]
+                loss = loss_of(logits, labels)
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
                 apply(masks, network)
@@ -132,59 +112,3 @@ def require_finite(loss: float, epoch: int) -> None:
         raise FloatingPointError(
             f"in epoch {epoch} the loss is not finite: choose a smaller learning rate"
         )
-
-
-def answers(network: nn.Module, batch: Batch, masker: Masker | None = None) -> Tensor:
-    """Return the network's logits, edges weighed by the masker if there is one."""
-    weights = None if masker is None else masker(batch.features, batch.edges)
-    logits: Tensor = network(batch.features, batch.edges, edge_weight=weights, batch=batch.graph)
-    return logits
-
-
-def recalibrate(network: nn.Module, parts: Parts, masker: Masker | None = None) -> None:
-    """Estimate the statistics of every BatchNorm on the training part, and go into evaluation.
-
-    With few weights left, those of an epoch's batches do not fit the weights at its end.
-    """
-    modules = [network] if masker is None else [network, masker]
-    for one in modules:
-        one.eval()
-    if norms := batch_norms(*modules):
-        with torch.no_grad(), estimated_anew(norms):
-            for batch in parts.batches("train"):
-                answers(network, batch, masker)
-
-
-def judge(
-    network: nn.Module, parts: Parts, which: Sequence[Part], masker: Masker | None = None
-) -> list[tuple[float, float]]:
-    """Return the mean loss and the score on each part, of what is in evaluation mode."""
-    task, split = parts.task, parts.split
-    with torch.no_grad():
-        if task.one_graph:  # all its nodes are told at once
-            logits, labels = _told(network, parts.batches(which[0]), masker)
-            told = [(logits[split.of(part)], labels[split.of(part)]) for part in which]
-        else:
-            told = [_told(network, parts.batches(part), masker) for part in which]
-        return [(float(_loss(*one)), _score(*one)) for one in told]
-
-
-def _told(
-    network: nn.Module, batches: Sequence[Batch], masker: Masker | None
-) -> tuple[Tensor, Tensor]:
-    """The logits and the labels of all graphs, or nodes, of batches."""
-    logits = torch.cat([answers(network, batch, masker) for batch in batches])
-    return logits, torch.cat([batch.labels for batch in batches])
-
-
-def _score(logits: Tensor, labels: Tensor) -> float:
-    if labels.ndim == 1:
-        return float((logits.argmax(dim=1) == labels).double().mean())
-    told, true = logits > 0, labels > 0.5
-    return 2 * int((told & true).sum()) / max(1, int(told.sum()) + int(true.sum()))
-
-
-def _loss(logits: Tensor, labels: Tensor) -> Tensor:
-    if labels.ndim == 2:
-        return F.binary_cross_entropy_with_logits(logits, labels.float())
-    return F.cross_entropy(logits, labels)

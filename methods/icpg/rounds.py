@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from .edges import EdgePruner, Pairing, Rule, steady
-from .fitting import EVALUATED, Fitted, Recipe, fit
+from .fitting import Fitted, Recipe, fit
+from .judging import EVALUATED
 from .masker import Masker
 from .task import Split, Task
 from .ugs import fit_masks

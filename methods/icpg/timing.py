@@ -12,8 +12,8 @@ from torch import nn
 
 from ...search.candidate import Estimate
 from ..measuring.latency import Call, Protocol, compare, mean_estimate
-from .fitting import answers
 from .graphs import Batch
+from .judging import answers
 
 PASSES = 5
 """How often a thinning is timed."""

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.methods.icpg.fitting import Parts, Recipe, fit, judge
+from secateur.methods.icpg.fitting import Recipe, fit
+from secateur.methods.icpg.judging import Parts, judge
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier, NodeClassifier
 from secateur.methods.icpg.rounds import Kept, Lottery, Plan, Step, scored

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from secateur.methods.icpg.fitting import Parts, Recipe, fit, judge, recalibrate
+from secateur.methods.icpg.fitting import Recipe, fit
+from secateur.methods.icpg.judging import Parts, judge, recalibrate
 from secateur.methods.icpg.masker import Masker
 from secateur.methods.icpg.networks import GraphClassifier
 from secateur.methods.icpg.task import Split, Task
