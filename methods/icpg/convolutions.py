@@ -16,6 +16,7 @@ from torch_geometric.utils import add_self_loops, softmax
 
 from .compaction import Units
 from .neighbours import Neighbours
+from .sparse_features import SparseFeatures, image
 
 Convolution = Literal["gcn", "gin", "gat", "mlp"]
 """What a layer does; `mlp` looks at each node alone."""
@@ -98,18 +99,17 @@ class Alone(nn.Module):
         super().__init__()
         self.linear = linear(ins, outs)
 
-    def forward(self, x: Tensor, _neighbours: Neighbours) -> Tensor:
+    def forward(self, x: Tensor | SparseFeatures, _neighbours: Neighbours) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
-        found: Tensor = self.linear(x)
-        return found
+        return image(self.linear, x)
 
 
 class GCN(GCNConv):  # type: ignore[misc]
     """Kipf and Welling, ICLR 2017: the weighed sum of the neighbours' linear images."""
 
-    def forward(self, x: Tensor, neighbours: Neighbours) -> Tensor:
+    def forward(self, x: Tensor | SparseFeatures, neighbours: Neighbours) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
-        return neighbours.sum(self.lin(x), bias=self.bias)
+        return neighbours.sum(image(self.lin, x), bias=self.bias)
 
 
 class GIN(nn.Module):
@@ -141,12 +141,13 @@ class GAT(nn.Module):
         for one in (self.source, self.target):
             nn.init.xavier_uniform_(one)
 
-    def forward(self, x: Tensor, neighbours: Neighbours) -> Tensor:
+    def forward(self, x: Tensor | SparseFeatures, neighbours: Neighbours) -> Tensor:
         """Return (nodes, outs) for (nodes, ins)."""
-        seen = self.linear(x).view(len(x), self.heads, -1)
+        made = image(self.linear, x)
+        seen = made.view(len(made), self.heads, -1)
         scores = [(seen * vector).sum(dim=2) for vector in (self.source, self.target)]
         sources, targets = neighbours.sources, neighbours.targets
         raw = F.leaky_relu(scores[0][sources] + scores[1][targets], 0.2)
-        attention = softmax(raw, targets, num_nodes=len(x)) * neighbours.weights.unsqueeze(1)
+        attention = softmax(raw, targets, num_nodes=len(seen)) * neighbours.weights.unsqueeze(1)
         heads = [neighbours.sum(seen[:, head], attention[:, head]) for head in range(self.heads)]
         return torch.cat(heads, dim=1) + self.bias

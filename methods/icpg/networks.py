@@ -62,11 +62,11 @@ class Plain(nn.Module):
     def forward(self, x: Tensor, edges: Tensor, weights: Tensor | None) -> Tensor:
         """Return (nodes, last width) for (nodes, first width)."""
         neighbours = prepared(self.kind, edges, weights, len(x))
-        x = x if self.kind == "gin" else sparse(x)  # which begins with sums, not with a product
-        for place, layer in enumerate(self.layers):
-            if place:
-                x = F.relu(x)
-            x = layer(dropout(x, self.dropout, self.training), neighbours)
+        seen = x if self.kind == "gin" else sparse(x)  # which begins with sums, not with a product
+        first, *others = self.layers
+        x = first(dropout(seen, self.dropout, self.training), neighbours)
+        for layer in others:
+            x = layer(dropout(F.relu(x), self.dropout, self.training), neighbours)
         return x
 
     def units(self, name: str) -> tuple[Units, list[Units]]:
