@@ -66,7 +66,7 @@ class Kept:
     @property
     def edges_gone(self) -> float:
         """The share of the edges that is gone."""
-        return 1 - float(self.edges.float().mean()) if len(self.edges) else 0.0
+        return 1 - int(self.edges.sum()) / len(self.edges) if len(self.edges) else 0.0
 
     @property
     def weights_gone(self) -> float:

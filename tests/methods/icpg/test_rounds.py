@@ -77,6 +77,15 @@ def test_a_dense_network_learns_the_task():
     assert not network.training
 
 
+def test_shares_are_counted_not_averaged_in_single_precision():
+    for count in (3, 24_574_995):
+        edges = torch.ones(count, dtype=torch.bool)
+        assert Kept(0, {}, edges).edges_gone == 0.0
+        edges[0] = False
+        assert Kept(1, {}, edges).edges_gone == 1 - (count - 1) / count
+    assert Kept(0, {}, torch.ones(0, dtype=torch.bool)).edges_gone == 0.0
+
+
 def test_each_round_removes_its_share_and_nothing_returns(drawn):
     one, (whole_, first, second) = drawn
     assert [kept.round for kept in (whole_, first, second)] == [0, 1, 2]
