@@ -11,9 +11,9 @@ epochs are chosen by the test part, as the authors choose them. The field's meas
 last round whose test score, a mean over folds and seeds, is at least the dense network's on the
 same ones: it is chosen by test scores, for ICPG and for random pruning alike, so that a lucky round
 is deep, and nothing else at that round is a fair comparison. That is ICPG's score less random
-pruning's on the same fold, seed and round: the mean over folds and seeds of their means over all
-rounds, and at a few rounds chosen beforehand, with Student's 95 % interval (folds share most
-training graphs, so it is rather too narrow).
+pruning's, or the dense network's, on the same fold and seed: the mean over folds and seeds of their
+means over all rounds, and at a few rounds chosen beforehand, with Student's 95 % interval (folds
+share most training graphs, so it is rather too narrow).
 
 `--folder` keeps the runs, and goes on with those that it holds; `--keep` writes the configuration,
 every round of each, and what each fold and seed has there as JSON. `--quick` draws tickets of
@@ -39,7 +39,7 @@ from scipy.stats import t as student
 
 import secateur
 from secateur.cluster.lottery.graph_record import GraphRecord
-from secateur.cluster.lottery.rounds import Row, rows
+from secateur.cluster.lottery.rounds import DENSE, Row, rows
 from secateur.cluster.lottery.tickets import EQUAL, Ticket, Tickets, deepest_of
 from secateur.cluster.runs.progress import watching
 from secateur.cluster.settings.checked import parse_override
@@ -68,7 +68,10 @@ SETS: dict[str, dict[str, Any]] = {
 """What each set differs in from the authors' settings, 12 rounds, ten folds and one seed."""
 
 AT_ROUNDS = (3, 8, 11)
-"""Where ICPG is told beside random pruning: the authors' sparsest and densest, and one between."""
+"""Where ICPG is told beside another: the authors' sparsest and densest, and one between."""
+
+OTHERS = {"random": "random pruning's", DENSE: "the dense network's"}
+"""What ICPG is told beside."""
 
 QUICK: dict[str, Any] = {
     "icpg.folds": 3,
@@ -124,7 +127,7 @@ def keep_result(result: Result, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Gap:
-    """ICPG's score less random pruning's; `reach` is half the 95 % interval, None for one place."""
+    """ICPG's score less another's; `reach` is half the 95 % interval, None for one place."""
 
     mean: float
     reach: float | None
@@ -134,14 +137,14 @@ class Gap:
         return f"{100 * self.mean:+.2f}{reach}"
 
 
-def gap(every: Sequence[Row], number: int | None = None) -> Gap | None:
-    """Compare the two round by round, on the same folds and seeds, in one round or in all."""
+def gap(every: Sequence[Row], other: str, number: int | None = None) -> Gap | None:
+    """Compare ICPG with another variant on the same folds and seeds, in one round or in all."""
     scores = {(row.variant, row.round, row.seed, row.fold): row.test for row in every}
     gaps: dict[tuple[int, int], list[float]] = defaultdict(list)
     for (variant, round_, *place), score in scores.items():
-        other = scores.get(("random", round_, place[0], place[1]))
-        if variant == "icpg" and number in (None, round_) and other is not None:
-            gaps[place[0], place[1]].append(score - other)
+        beside = scores.get((other, 0 if other == DENSE else round_, place[0], place[1]))
+        if variant == "icpg" and number in (None, round_) and beside is not None:
+            gaps[place[0], place[1]].append(score - beside)
     means = [statistics.fmean(one) for one in gaps.values()]
     if len(means) < 2:
         return Gap(means[0], None) if means else None
@@ -149,10 +152,10 @@ def gap(every: Sequence[Row], number: int | None = None) -> Gap | None:
     return Gap(statistics.fmean(means), float(student.ppf(0.975, len(means) - 1)) * error)
 
 
-def gaps_of(every: Sequence[Row]) -> dict[str, Gap]:
+def gaps_of(every: Sequence[Row], other: str) -> dict[str, Gap]:
     """The gap over all rounds, and that at a few, by name."""
     asked = {"all": None} | {str(number): number for number in AT_ROUNDS}
-    found = {name: gap(every, number) for name, number in asked.items()}
+    found = {name: gap(every, other, number) for name, number in asked.items()}
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -184,10 +187,11 @@ def summarised(found: dict[str, Result]) -> dict[str, float]:
             for what, time in (("time", deepest.time), ("thinning", deepest.thinning)):
                 if time is not None:
                     told[what] = time.value
-        for rounds, one in gaps_of(result.rows).items():
-            told[f"over_random_{rounds}"] = one.mean
-            if one.reach is not None:
-                told[f"over_random_{rounds}_reach"] = one.reach
+        for other in OTHERS:
+            for rounds, one in gaps_of(result.rows, other).items():
+                told[f"over_{other}_{rounds}"] = one.mean
+                if one.reach is not None:
+                    told[f"over_{other}_{rounds}_reach"] = one.reach
         summary |= {f"{what}_{name}": value for what, value in told.items()}
     return summary
 
@@ -224,14 +228,14 @@ def _cells(one: Ticket | None) -> list[str]:
     ]
 
 
-def gap_table(found: dict[str, Result]) -> Table:
-    """ICPG beside random pruning for people."""
-    table = Table(title="ICPG's score less random pruning's, in points, with its 95 % interval")
+def gap_table(found: dict[str, Result], other: str) -> Table:
+    """ICPG beside another for people."""
+    table = Table(title=f"ICPG's score less {OTHERS[other]}, in points, with its 95 % interval")
     table.add_column("set")
     for heading in ("all rounds", *(f"round {number}" for number in AT_ROUNDS)):
         table.add_column(heading, justify="right")
     for name, result in found.items():
-        gaps = gaps_of(result.rows)
+        gaps = gaps_of(result.rows, other)
         table.add_row(name, *(str(gaps.get(key, "")) for key in ("all", *map(str, AT_ROUNDS))))
     return table
 
@@ -263,7 +267,8 @@ def main() -> None:
         return
     console = Console(width=140)
     console.print(table_of(found))
-    console.print(gap_table(found))
+    for other in OTHERS:
+        console.print(gap_table(found, other))
 
 
 if __name__ == "__main__":
