@@ -57,7 +57,7 @@ SETS: dict[str, dict[str, Any]] = {
     "PROTEINS": GRAPHS | {"icpg.use": 3, "training.epochs": 30},
     "NCI1": GRAPHS | {"icpg.use": 3, "training.epochs": 20},
     "Mutagenicity": GRAPHS | {"icpg.use": 3, "training.epochs": 20},
-    "IMDB-BINARY": GRAPHS | {"icpg.use": 3, "training.epochs": 50},
+    "IMDB-BINARY": GRAPHS | {"training.epochs": 50},
     "DD": GRAPHS | {"icpg.use": 2, "training.epochs": 10},
     "REDDIT-BINARY": GRAPHS | ONCE,
     "COLLAB": GRAPHS | ONCE,
