@@ -44,6 +44,14 @@ def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels)
 
 
+def score_of(logits: Tensor, labels: Tensor) -> float:
+    """Return the accuracy, or the micro-averaged F1 where there are several labels."""
+    if labels.ndim == 1:
+        return float((logits.argmax(dim=1) == labels).double().mean())
+    told, true = logits > 0, labels > 0.5
+    return 2 * int((told & true).sum()) / max(1, int(told.sum()) + int(true.sum()))
+
+
 def recalibrate(network: nn.Module, parts: Parts, masker: Masker | None = None) -> None:
     """Estimate the statistics of every BatchNorm on the training part, and go into evaluation.
 
@@ -69,7 +77,7 @@ def judge(
             told = [(logits[split.of(part)], labels[split.of(part)]) for part in which]
         else:
             told = [_told(network, parts.batches(part), masker) for part in which]
-        return [(float(loss_of(*one)), _score(*one)) for one in told]
+        return [(float(loss_of(*one)), score_of(*one)) for one in told]
 
 
 def _told(
@@ -78,10 +86,3 @@ def _told(
     """The logits and the labels of all graphs, or nodes, of batches."""
     logits = torch.cat([answers(network, batch, masker) for batch in batches])
     return logits, torch.cat([batch.labels for batch in batches])
-
-
-def _score(logits: Tensor, labels: Tensor) -> float:
-    if labels.ndim == 1:
-        return float((logits.argmax(dim=1) == labels).double().mean())
-    told, true = logits > 0, labels > 0.5
-    return 2 * int((told & true).sum()) / max(1, int(told.sum()) + int(true.sum()))

@@ -11,11 +11,11 @@ Here self-loops weigh 1, and edges are weighed by their masks over these masks' 
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from .fitting import Recipe, require_finite
+from .judging import loss_of, score_of
 from .task import Split, Task
 from .weights import Masks, apply, matrices
 
@@ -61,7 +61,7 @@ def fit_masks(
         torch.manual_seed(seed)  # of dropout
         for epoch in range(1, recipe.epochs + 1):
             network.train()
-            loss = F.cross_entropy(answers()[split.train], labels[split.train])
+            loss = loss_of(answers()[split.train], labels[split.train])
             loss = loss + EDGE_DECAY * edges.abs().sum()
             loss = loss + WEIGHT_DECAY * sum(one.abs().sum() for one in weights.values())
             if best is not None and not math.isfinite(loss.item()):
@@ -74,7 +74,7 @@ def fit_masks(
             network.eval()
             with torch.no_grad():
                 logits = answers()[split.validation]
-            right = float((logits.argmax(dim=1) == labels[split.validation]).float().mean())
+            right = score_of(logits, labels[split.validation])
             if logits.isfinite().all() and (best is None or right > best[0]):
                 learned = {name: one.detach().clone() for name, one in weights.items()}
                 best = right, edges.detach().abs().clone(), learned
